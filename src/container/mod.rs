@@ -1,1 +1,3 @@
 //! A disk inside a file.
+
+pub mod sniff;
