@@ -1,0 +1,289 @@
+//! A differencing disk and its parents: found only where the user allows, matched by unique id, never more than a bounded number.
+
+use super::vhd::{self, DynamicHeader, Vhd};
+use crate::bytes::host::Access;
+use crate::bytes::{Bytes, Guid, HostFile, ReadError, printable};
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// Parents that one disk may have above it. Hyper-V's own chains of checkpoints stay far below this.
+const MAX_PARENTS: usize = 64;
+
+/// Where parents may be looked for.
+#[derive(Debug, Clone, Default)]
+pub struct ParentSearch {
+    /// Directories beside the child's own.
+    pub directories: Vec<PathBuf>,
+    /// How parents are read.
+    pub access: Access,
+}
+
+/// One parent of a differencing disk.
+#[derive(Debug)]
+pub struct Parent {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// What it says of itself; `None` for XenServer's raw parents.
+    pub vhd: Option<Vhd>,
+    /// Its file.
+    pub file: Bytes,
+}
+
+/// Why a parent could not be had.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ParentError {
+    /// No file of that name in the directories allowed.
+    #[error("the parent disk ({names}) was not found in {directories}; put it beside the disk, or name its directory with --parent-dir")]
+    NotFound {
+        /// Names that the disk gives for its parent.
+        names: String,
+        /// Directories that were searched.
+        directories: String,
+    },
+    /// A file of that name has another identity.
+    #[error(
+        "'{}' has unique id {found}, but the disk was made over a parent with unique id {expected}; find the right parent, or a later copy of it",
+        shown(path)
+    )]
+    WrongId {
+        /// The file.
+        path: PathBuf,
+        /// Unique id that the child demands.
+        expected: Guid,
+        /// Unique id that the file has.
+        found: Guid,
+    },
+    /// The file exists, but not where parents may be read.
+    #[error("the parent disk '{}' lies outside the directories that may be searched; allow its directory with --parent-dir", shown(path))]
+    Outside {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The chain comes back to a disk that is already in it.
+    #[error("'{}' is its own ancestor: the chain of parents never ends", shown(path))]
+    Cycle {
+        /// The disk met twice.
+        path: PathBuf,
+    },
+    /// More parents than are followed.
+    #[error("the disk has more than {MAX_PARENTS} parents; merge the chain first")]
+    TooLong,
+    /// The parent is no disk that a VHD can stand on.
+    #[error("the parent disk '{}' cannot be used: {reason}", shown(path))]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The host cannot read the parent.
+    #[error("the parent disk '{}' cannot be read: {source}", shown(path))]
+    Host {
+        /// The file.
+        path: PathBuf,
+        /// The host's own words.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+/// The parents of a differencing disk, nearest first, and the disk of the nearest one.
+///
+/// # Errors
+///
+/// Which parent is missing or unfit, and why.
+pub(super) fn parents_of(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result<(Vec<Parent>, Bytes), ParentError> {
+    let mut visited = vec![std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())];
+    let first = find(child, file, path, search)?;
+    let mut parents = vec![first];
+    // Up: find one parent after the other, until one that has none.
+    while let Some(last) = parents.last() {
+        let canonical = std::fs::canonicalize(&last.path).unwrap_or_else(|_| last.path.clone());
+        if visited.contains(&canonical) {
+            return Err(ParentError::Cycle { path: last.path.clone() });
+        }
+        visited.push(canonical);
+        let Some(vhd) = last.vhd.as_ref().filter(|vhd| vhd.disk_type() == Some(vhd::DiskType::DIFFERENCING)) else { break };
+        if parents.len() >= MAX_PARENTS {
+            return Err(ParentError::TooLong);
+        }
+        let next = find(vhd, &last.file, &last.path, search)?;
+        parents.push(next);
+    }
+    // Down: open each over the one above it.
+    let mut disk: Option<Bytes> = None;
+    for parent in parents.iter().rev() {
+        let opened = match &parent.vhd {
+            None => Ok(parent.file.clone()),
+            Some(vhd) => vhd::open(vhd, &parent.file, disk.take()),
+        };
+        disk = Some(opened.map_err(|error| unusable(&parent.path, &error))?);
+    }
+    match disk {
+        Some(disk) => Ok((parents, disk)),
+        None => Err(ParentError::TooLong),
+    }
+}
+
+fn unusable(path: &Path, error: &ReadError) -> ParentError {
+    match error {
+        ReadError::Host { source, .. } => ParentError::Host { path: path.to_owned(), source: source.clone() },
+        other => ParentError::Unusable { path: path.to_owned(), reason: other.to_string() },
+    }
+}
+
+/// Finds the parent that one differencing disk names.
+fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result<Parent, ParentError> {
+    let header = match &child.header {
+        Some(Ok(header)) => header,
+        Some(Err(error)) => return Err(unusable(path, error)),
+        None => return Err(ParentError::Unusable { path: path.to_owned(), reason: "it has no dynamic header".to_owned() }),
+    };
+    let own = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let mut directories = vec![own];
+    directories.extend(search.directories.iter().cloned());
+    let allowed: Vec<PathBuf> = directories.iter().filter_map(|dir| std::fs::canonicalize(dir).ok()).collect();
+    let names = Names::of(header, file);
+    let mut failure = None;
+    for candidate in names.candidates(&directories) {
+        let Ok(canonical) = std::fs::canonicalize(&candidate) else { continue };
+        if !allowed.iter().any(|dir| canonical.starts_with(dir)) {
+            failure.get_or_insert(ParentError::Outside { path: candidate });
+            continue;
+        }
+        match examine(&candidate, header, child, search) {
+            Ok(parent) => return Ok(parent),
+            // A wrong candidate is only the answer when no other is right.
+            Err(error @ ParentError::WrongId { .. }) => failure = Some(error),
+            Err(error) => {
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    let list = |items: Vec<String>| items.join(", ");
+    Err(failure.unwrap_or_else(|| ParentError::NotFound {
+        names: if names.texts.is_empty() {
+            "which it does not name".to_owned()
+        } else {
+            list(names.texts.iter().map(|t| printable(t)).collect())
+        },
+        directories: list(directories.iter().map(|dir| format!("'{}'", shown(dir))).collect()),
+    }))
+}
+
+/// Opens a candidate and compares its identity.
+fn examine(path: &Path, header: &DynamicHeader, child: &Vhd, search: &ParentSearch) -> Result<Parent, ParentError> {
+    let host = |source| ParentError::Host { path: path.to_owned(), source: Arc::new(source) };
+    let file: Bytes = Arc::new(HostFile::open(path, search.access).map_err(host)?);
+    let vhd = vhd::read(&*file).map_err(|error| unusable(path, &error))?;
+    let Some(vhd) = vhd else {
+        // XenServer names a raw parent by an id of zeros.
+        let raw = header.parent_unique_id.is_nil() && child.authority().is_some_and(|footer| footer.creator_application == *b"tap\0");
+        return if raw {
+            Ok(Parent { path: path.to_owned(), vhd: None, file })
+        } else {
+            Err(ParentError::Unusable { path: path.to_owned(), reason: "it is not a VHD".to_owned() })
+        };
+    };
+    let found = vhd.authority().map_or(Guid::NIL, |footer| footer.unique_id);
+    if found != header.parent_unique_id {
+        return Err(ParentError::WrongId { path: path.to_owned(), expected: header.parent_unique_id, found });
+    }
+    Ok(Parent { path: path.to_owned(), vhd: Some(vhd), file })
+}
+
+/// What a child calls its parent.
+struct Names {
+    /// As written, for messages.
+    texts: Vec<String>,
+    /// Relative paths, in the host's form.
+    relative: Vec<PathBuf>,
+    /// File names alone.
+    bases: Vec<String>,
+}
+
+impl Names {
+    fn of(header: &DynamicHeader, file: &Bytes) -> Self {
+        let mut names = Self { texts: Vec::new(), relative: Vec::new(), bases: Vec::new() };
+        // A locator that cannot be read is a deviation of its own; the others may still lead to the parent.
+        let mut located: Vec<(bool, String)> =
+            header.locators.iter().filter_map(|l| Some((l.is_relative(), l.path(&**file).ok().flatten()?))).collect();
+        located.sort_by_key(|(relative, _)| !relative);
+        located.push((false, header.parent_name.clone()));
+        for (relative, text) in located {
+            if text.is_empty() {
+                continue;
+            }
+            if relative && let Some(path) = host_path(&text) {
+                names.relative.push(path);
+            }
+            if let Some(base) = base_name(&text)
+                && !names.bases.contains(&base)
+            {
+                names.bases.push(base);
+            }
+            if !names.texts.contains(&text) {
+                names.texts.push(text);
+            }
+        }
+        names
+    }
+
+    /// Files to look at: relative paths from each directory first, then the bare names in each.
+    fn candidates(&self, directories: &[PathBuf]) -> Vec<PathBuf> {
+        let mut out: Vec<PathBuf> = Vec::new();
+        for directory in directories {
+            let relative = self.relative.iter().map(|path| directory.join(path));
+            let bases = self.bases.iter().map(|base| directory.join(base));
+            for candidate in relative.chain(bases) {
+                if !out.contains(&candidate) {
+                    out.push(candidate);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A relative Windows path in the host's form; `None` when it is not relative after all.
+fn host_path(text: &str) -> Option<PathBuf> {
+    let path: PathBuf = text.split(['\\', '/']).filter(|part| !part.is_empty() && *part != ".").collect();
+    let absolute = text.starts_with(['\\', '/']) || text.contains(':') || text.contains('\0');
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    (!absolute && plain && path.file_name().is_some()).then_some(path)
+}
+
+/// The last part of a Windows or Unix path.
+fn base_name(text: &str) -> Option<String> {
+    let base = text.rsplit(['\\', '/', ':']).next().unwrap_or_default();
+    (!base.is_empty() && base != "." && base != ".." && !base.contains('\0')).then(|| base.to_owned())
+}
+
+impl fmt::Display for Parent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_paths_become_host_paths_and_no_more() {
+        assert_eq!(host_path(".\\base\\parent.vhd"), Some(PathBuf::from("base/parent.vhd")));
+        assert_eq!(host_path("..\\parent.vhd"), Some(PathBuf::from("../parent.vhd")));
+        for text in ["C:\\x.vhd", "\\\\server\\share\\x.vhd", "/etc/passwd", "", ".", "..", "a\0b"] {
+            assert_eq!(host_path(text), None, "{text:?}");
+        }
+        assert_eq!(base_name("C:\\vm\\x.vhd").as_deref(), Some("x.vhd"));
+        assert_eq!(base_name("C:x.vhd").as_deref(), Some("x.vhd"));
+        assert_eq!(base_name("/disks/x.vhd").as_deref(), Some("x.vhd"));
+        assert_eq!(base_name("C:\\vm\\..").as_deref(), None);
+    }
+}

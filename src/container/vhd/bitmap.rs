@@ -1,0 +1,126 @@
+//! Sector bitmaps against data, in dynamic disks.
+//!
+//! In a dynamic disk a clear bit means "never written, and zero". Programs disagree about a clear bit over data: qemu and Azure's
+//! uploader return the data, libvhdi and 7-Zip zeros. vhdkit returns the data and reports the conflict.
+
+use super::disk::BlockDisk;
+use super::table::UNALLOCATED;
+use crate::bytes::{ReadAt, ReadError, SECTOR, int_u64, int_usize, is_zero, read_vec};
+
+/// The most bitmaps that are read unless everything is asked for: 2 MiB of bitmaps, 8 GiB of data in usual blocks.
+const MAX_BITMAPS: u64 = 4096;
+
+/// What the bitmaps of a dynamic disk say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BitmapSurvey {
+    /// Blocks with a bitmap in the file.
+    pub blocks: u64,
+    /// Bitmaps that were read.
+    pub read: u64,
+    /// Sectors of those blocks whose bit is clear.
+    pub clear_sectors: u64,
+    /// Of those, sectors that hold data all the same; `None` where the data was not looked at.
+    pub conflicts: Option<u64>,
+    /// Byte in the file of the first such sector.
+    pub first_conflict: Option<u64>,
+}
+
+/// Reads bitmaps, and with `deep` the data under their clear bits.
+///
+/// # Errors
+///
+/// When the host cannot read.
+pub(super) fn survey(disk: &BlockDisk, deep: bool) -> Result<BitmapSurvey, ReadError> {
+    let mut out = BitmapSurvey { conflicts: deep.then_some(0), ..BitmapSurvey::default() };
+    let sectors_in_block = disk.shape.size.get() / SECTOR;
+    for (block, entry) in (0_u64..).zip(disk.entries.iter()) {
+        let start = u64::from(*entry).saturating_mul(SECTOR);
+        if *entry == UNALLOCATED || start.saturating_add(disk.shape.span()) > disk.limit {
+            continue;
+        }
+        out.blocks = out.blocks.saturating_add(1);
+        if !deep && out.read >= MAX_BITMAPS {
+            continue;
+        }
+        out.read = out.read.saturating_add(1);
+        let left = disk.size.saturating_sub(block.saturating_mul(disk.shape.size.get())).div_ceil(SECTOR);
+        let sectors = sectors_in_block.min(left);
+        let bitmap = read_vec(&*disk.file, start, int_usize(disk.shape.bitmap))?;
+        let clear = clear_runs(&bitmap, sectors, disk.swapped_bitmaps);
+        for run in &clear {
+            out.clear_sectors = out.clear_sectors.saturating_add(run.end.saturating_sub(run.start));
+            if deep {
+                look(disk, start.saturating_add(disk.shape.bitmap), run.clone(), &mut out)?;
+            }
+        }
+    }
+    if out.clear_sectors == 0 && out.read == out.blocks {
+        // Every bit is set: there is nothing that could conflict.
+        out.conflicts = Some(0);
+    }
+    Ok(out)
+}
+
+/// Runs of sectors whose bit is clear.
+fn clear_runs(bitmap: &[u8], sectors: u64, swapped: bool) -> Vec<std::ops::Range<u64>> {
+    let mut runs: Vec<std::ops::Range<u64>> = Vec::new();
+    let mut sector = 0;
+    while sector < sectors {
+        let place = int_usize(sector / 8);
+        let byte = bitmap.get(if swapped { place ^ 3 } else { place }).copied().unwrap_or_default();
+        if byte == 0xff {
+            sector = sector.saturating_add(8);
+            continue;
+        }
+        for bit in 0..8_u32 {
+            let here = sector.saturating_add(u64::from(bit));
+            if here < sectors && byte & (0x80_u8 >> bit) == 0 {
+                match runs.last_mut().filter(|run| run.end == here) {
+                    Some(run) => run.end = here.saturating_add(1),
+                    None => runs.push(here..here.saturating_add(1)),
+                }
+            }
+        }
+        sector = sector.saturating_add(8);
+    }
+    runs
+}
+
+/// Counts the sectors of a run that are not zero.
+fn look(disk: &BlockDisk, data: u64, run: std::ops::Range<u64>, out: &mut BitmapSurvey) -> Result<(), ReadError> {
+    let end = data.saturating_add(run.end.saturating_mul(SECTOR));
+    let mut from = data.saturating_add(run.start.saturating_mul(SECTOR));
+    let mut buf = vec![0; int_usize(end.saturating_sub(from).min(256 * 1024))];
+    // Holes of the host's file are zeros.
+    while let Some(found) = disk.file.data(from).filter(|found| found.start < end) {
+        let start = (found.start.saturating_sub(data) / SECTOR).saturating_mul(SECTOR);
+        from = data.saturating_add(start);
+        let stop = found.end.min(end);
+        while from < stop {
+            let step = end.saturating_sub(from).min(int_u64(buf.len()));
+            let part = buf.get_mut(..int_usize(step)).unwrap_or_default();
+            disk.file.read_at(from, part)?;
+            for (place, sector) in (0_u64..).zip(part.chunks(int_usize(SECTOR))) {
+                if !is_zero(sector) {
+                    out.conflicts = out.conflicts.map(|count| count.saturating_add(1));
+                    out.first_conflict.get_or_insert(from.saturating_add(place.saturating_mul(SECTOR)));
+                }
+            }
+            from = from.saturating_add(step);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clear_bits_come_out_as_runs() {
+        assert_eq!(clear_runs(&[0xff, 0xff], 16, false), vec![]);
+        assert_eq!(clear_runs(&[0b0111_1111, 0b1111_1110], 16, false), vec![0..1, 15..16]);
+        assert_eq!(clear_runs(&[0b1111_0000, 0], 12, false), vec![4..12]);
+        assert_eq!(clear_runs(&[0xff, 0xff, 0xff, 0x7f], 32, true), vec![0..1]);
+    }
+}
