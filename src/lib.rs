@@ -21,5 +21,7 @@ pub mod container;
 pub mod partition;
 pub mod volume;
 
+pub mod facts;
 pub mod fs;
 pub mod prepare;
+pub mod rules;

@@ -1,0 +1,23 @@
+//! The waist: what is known about disks, as plain data. No I/O, no opinions.
+//!
+//! Everything below fills these structures, everything above reads them. Their serialized form is the JSON that users rely on:
+//! keys in snake_case, sizes and offsets in bytes, GUIDs in lower case, times in RFC 3339 UTC. A fact that does not exist is
+//! `null`; one that could not be learnt is `null` too, and then the document's `unknown` list says where and why ([`json`]).
+
+mod boot;
+mod container;
+mod disk;
+mod fact;
+pub mod json;
+mod partition;
+mod time;
+
+pub use boot::{BootFacts, LoaderFacts, OsFacts, OsFamily, State};
+pub use container::{
+    BitmapFacts, BlockTableFacts, ChecksumFacts, DeviationFacts, DynamicHeaderFacts, FooterFacts, GeometryFacts, LocatorFacts,
+    ParentDiskFacts, ParentFacts, StaleFooterFacts,
+};
+pub use disk::{DiskFacts, DiskKind, Role, VolumeFacts};
+pub use fact::{Fact, Unknown};
+pub use partition::{ContentFacts, PartitionFacts, PartitionTableFacts, TableProblemFacts};
+pub use time::rfc3339;

@@ -1,0 +1,118 @@
+//! All rules over all disks.
+
+use super::{Check, Finding, Judgement, RULES, Rule, Severity, Skip, Subject, Target};
+
+/// What the rules said.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// An entry for each rule and disk, in the order of rules within that of disks; rules over the whole image come last.
+    pub outcomes: Vec<Outcome>,
+    /// What is wrong, heaviest first within a disk.
+    pub findings: Vec<Found>,
+}
+
+/// One rule's answer for one disk, or for the image.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// Index of the disk; `None` for the image.
+    pub disk: Option<usize>,
+    /// Its severity in the profile asked for.
+    pub severity: Severity,
+    /// `Ok` with the number of findings, 0 being a pass.
+    pub result: Result<usize, Skip>,
+    /// Why an undecided outcome is accepted all the same.
+    pub waived: Option<String>,
+}
+
+/// A finding with the rule that made it.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// Index of the disk; `None` for the image.
+    pub disk: Option<usize>,
+    /// Its severity in the profile asked for.
+    pub severity: Severity,
+    /// What is wrong.
+    pub finding: Finding,
+    /// Why it is accepted all the same.
+    pub waived: Option<String>,
+}
+
+/// The word at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Everything was decided and nothing stands in the way.
+    Ready,
+    /// Nothing was found, but an error rule could not be decided.
+    Undecided,
+    /// Findings at or above the severity that counts.
+    NotReady,
+}
+
+impl Verdict {
+    /// As the JSON says it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Undecided => "undecided",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
+
+/// Judges disks by every rule of the target's profile. `waivers` are codes with reasons.
+#[must_use]
+pub fn judge(subjects: &[Subject<'_>], target: &Target, waivers: &[(String, String)]) -> Outcomes {
+    let mut out = Outcomes::default();
+    let asked = || RULES.iter().copied().filter(|rule| rule.profile <= target.profile);
+    for (disk, subject) in subjects.iter().enumerate() {
+        for rule in asked() {
+            if let Check::Disk(check) = rule.check {
+                out.take(rule, Some(disk), check(subject, target), waivers);
+            }
+        }
+    }
+    for rule in asked() {
+        if let Check::Image(check) = rule.check {
+            out.take(rule, None, check(subjects, target), waivers);
+        }
+    }
+    out.findings.sort_by_key(|found| (found.disk.is_none(), found.disk, std::cmp::Reverse(found.severity)));
+    out
+}
+
+impl Outcomes {
+    fn take(&mut self, rule: &'static Rule, disk: Option<usize>, judgement: Judgement, waivers: &[(String, String)]) {
+        let severity = rule.severity;
+        let waived = waivers.iter().find(|(code, _)| code == rule.code).map(|(_, reason)| reason.clone());
+        let result = judgement.map(|findings| {
+            let count = findings.len();
+            let found = findings.into_iter().map(|finding| Found { rule, disk, severity, finding, waived: waived.clone() });
+            self.findings.extend(found);
+            count
+        });
+        self.outcomes.push(Outcome { rule, disk, severity, result, waived });
+    }
+
+    /// The verdict on one disk, or on everything.
+    #[must_use]
+    pub fn verdict(&self, target: &Target, disk: Option<usize>) -> Verdict {
+        let concerns = |about: Option<usize>| disk.is_none() || about.is_none() || about == disk;
+        let against = self.findings.iter().any(|f| concerns(f.disk) && f.waived.is_none() && f.severity >= target.fail_on);
+        if against {
+            return Verdict::NotReady;
+        }
+        if self.undecided_errors().any(|outcome| concerns(outcome.disk)) { Verdict::Undecided } else { Verdict::Ready }
+    }
+
+    /// Error rules that could not be decided and are not waived.
+    pub fn undecided_errors(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().filter(|outcome| {
+            outcome.severity == Severity::Error && outcome.waived.is_none() && matches!(outcome.result, Err(Skip::Undecided(_)))
+        })
+    }
+}
