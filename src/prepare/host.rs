@@ -1,0 +1,179 @@
+//! What [`staged`](super::staged) asks of the host, and every platform answers in its own way.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Directories that were made for an output, outermost first.
+#[derive(Debug)]
+pub(super) struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Makes `dir` and those above it that do not exist.
+    pub(super) fn directories(dir: &Path) -> io::Result<Self> {
+        let mut made = Self(Vec::new());
+        let mut missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
+        while let Some(next) = missing.pop() {
+            match fs::create_dir(next) {
+                Ok(()) => made.0.push(next.to_owned()),
+                // Someone else made it just now.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && next.is_dir() => {}
+                Err(error) => {
+                    made.undo();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// Removes them again, unless someone put something in.
+    pub(super) fn undo(self) {
+        for dir in self.0.iter().rev() {
+            // One that stays is empty or not ours any more; the failure that led here is what the user must hear of.
+            fs::remove_dir(dir).ok();
+        }
+    }
+
+    /// Flushes the entry in `dir`, and the entries of the directories that were made.
+    pub(super) fn flush(&self, dir: &Path) -> io::Result<()> {
+        flush_directory(dir)?;
+        self.0.iter().rev().filter_map(|made| made.parent()).try_for_each(flush_directory)
+    }
+}
+
+#[cfg(unix)]
+fn flush_directory(dir: &Path) -> io::Result<()> {
+    use rustix::io::Errno;
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    // Read permission, which the search and write that a directory needs to take a file do not imply, may be missing.
+    let dir = match File::open(dir) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        other => other?,
+    };
+    match rustix::fs::fsync(&dir) {
+        // File systems that keep no directories on a device of theirs say so in one of these words.
+        Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Other platforms do not open directories as files, and write their entries through.
+#[cfg(not(unix))]
+fn flush_directory(_dir: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Gives the file the mode that a plain creation would have given it.
+#[cfg(unix)]
+pub(super) fn open_up(file: &File) -> io::Result<()> {
+    use rustix::fs::Mode;
+    rustix::fs::fchmod(file, Mode::from_raw_mode(0o666) & !umask())?;
+    // The mode must be as durable as the bytes; those are flushed already, so this costs little.
+    file.sync_all()
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_up(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// The umask, which POSIX lets a process read only by changing it.
+#[cfg(unix)]
+fn umask() -> rustix::fs::Mode {
+    use rustix::fs::Mode;
+    // Linux also tells it without.
+    let told = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
+        let digits = status.lines().find_map(|line| line.strip_prefix("Umask:"))?.trim();
+        rustix::fs::RawMode::from_str_radix(digits, 8).ok()
+    });
+    told.map_or_else(
+        || {
+            // For a moment other threads create files that nobody else may read, which is the safe side.
+            let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
+            rustix::process::umask(mask);
+            mask
+        },
+        Mode::from_raw_mode,
+    )
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::{link, reopen, unnamed_file};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{File, OsStr, Path, fs, io};
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+    use rustix::io::Errno;
+    use std::os::fd::AsRawFd;
+
+    /// An unnamed file in `dir`; `None` where there are none, or where they could not be given a name later.
+    pub(in crate::prepare) fn unnamed_file(dir: &Path) -> io::Result<Option<File>> {
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = match rustix::fs::open(dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
+            Ok(file) => File::from(file),
+            // The file system, or the kernel, has none; the last is what a kernel from before 3.11 says.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // The umask may have taken even the owner's rights, and they are needed to open the file again.
+        rustix::fs::fchmod(&file, mode)?;
+        // Naming goes through /proc, which some sandboxes do not have.
+        Ok(fs::symlink_metadata(through_proc(&file)).is_ok().then_some(file))
+    }
+
+    fn through_proc(file: &File) -> String {
+        format!("/proc/self/fd/{}", file.as_raw_fd())
+    }
+
+    /// Opens the file once more, for reading only.
+    pub(in crate::prepare) fn reopen(file: &File) -> io::Result<File> {
+        File::open(through_proc(file))
+    }
+
+    /// Gives an unnamed file its name.
+    ///
+    /// A name that is taken can only be replaced by renaming, so the file then gets a hidden name first; a kill between the two
+    /// leaves that, whole and verified.
+    pub(in crate::prepare) fn link(file: &File, dir: &Path, name: &OsStr, prefix: &str, overwrite: bool) -> io::Result<()> {
+        // Held open, so that the directory is one and the same from here on, whatever happens to its path.
+        let dir = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let link_as = |name: &OsStr| rustix::fs::linkat(CWD, through_proc(file), &dir, name, AtFlags::SYMLINK_FOLLOW);
+        match link_as(name) {
+            Err(Errno::EXIST) if overwrite => {}
+            other => return Ok(other?),
+        }
+        let mut number = 0_u32;
+        let hidden = loop {
+            let hidden = format!("{prefix}{}-{number}", std::process::id());
+            match link_as(OsStr::new(&hidden)) {
+                Ok(()) => break hidden,
+                // Left by a process of the same number, here or on another machine.
+                Err(Errno::EXIST) if number < 1000 => number = number.saturating_add(1),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        rustix::fs::renameat(&dir, &hidden, &dir, name).map_err(|error| {
+            // Should even this fail, the first error is the one to tell.
+            rustix::fs::unlinkat(&dir, &hidden, AtFlags::empty()).ok();
+            error.into()
+        })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn unnamed_file(_dir: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reopen(file: &File) -> io::Result<File> {
+    file.try_clone()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn link(_file: &File, _dir: &Path, _name: &OsStr, _prefix: &str, _overwrite: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
