@@ -23,5 +23,6 @@ pub mod volume;
 
 pub mod facts;
 pub mod fs;
+pub mod inspect;
 pub mod prepare;
 pub mod rules;

@@ -27,7 +27,7 @@ pub struct Parent {
     /// What it says of itself; `None` for XenServer's raw parents.
     pub vhd: Option<Vhd>,
     /// Its file.
-    pub file: Bytes,
+    pub file: Arc<HostFile>,
 }
 
 /// Why a parent could not be had.
@@ -88,6 +88,10 @@ pub enum ParentError {
     },
 }
 
+fn bytes(file: &Arc<HostFile>) -> Bytes {
+    file.clone()
+}
+
 fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
@@ -112,15 +116,15 @@ pub(super) fn parents_of(child: &Vhd, file: &Bytes, path: &Path, search: &Parent
         if parents.len() >= MAX_PARENTS {
             return Err(ParentError::TooLong);
         }
-        let next = find(vhd, &last.file, &last.path, search)?;
+        let next = find(vhd, &bytes(&last.file), &last.path, search)?;
         parents.push(next);
     }
     // Down: open each over the one above it.
     let mut disk: Option<Bytes> = None;
     for parent in parents.iter().rev() {
         let opened = match &parent.vhd {
-            None => Ok(parent.file.clone()),
-            Some(vhd) => vhd::open(vhd, &parent.file, disk.take()),
+            None => Ok(bytes(&parent.file)),
+            Some(vhd) => vhd::open(vhd, &bytes(&parent.file), disk.take()),
         };
         disk = Some(opened.map_err(|error| unusable(&parent.path, &error))?);
     }
@@ -179,7 +183,7 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result
 /// Opens a candidate and compares its identity.
 fn examine(path: &Path, header: &DynamicHeader, child: &Vhd, search: &ParentSearch) -> Result<Parent, ParentError> {
     let host = |source| ParentError::Host { path: path.to_owned(), source: Arc::new(source) };
-    let file: Bytes = Arc::new(HostFile::open(path, search.access).map_err(host)?);
+    let file = Arc::new(HostFile::open(path, search.access).map_err(host)?);
     let vhd = vhd::read(&*file).map_err(|error| unusable(path, &error))?;
     let Some(vhd) = vhd else {
         // XenServer names a raw parent by an id of zeros.
