@@ -25,4 +25,5 @@ pub mod facts;
 pub mod fs;
 pub mod inspect;
 pub mod prepare;
+pub mod report;
 pub mod rules;

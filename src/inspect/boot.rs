@@ -157,7 +157,13 @@ fn boot_facts(bios: &Path, uefi: &Path) -> Fact<BootFacts> {
 }
 
 /// OS disk by positive marks; data disk where nothing on it could start; otherwise not known.
-fn role(bios: &Path, uefi: &Path, table: Option<&PartitionTable>, partitions: &[PartitionFacts], facts: &DiskFacts) -> (Fact<Role>, Vec<String>) {
+fn role(
+    bios: &Path,
+    uefi: &Path,
+    table: Option<&PartitionTable>,
+    partitions: &[PartitionFacts],
+    facts: &DiskFacts,
+) -> (Fact<Role>, Vec<String>) {
     let mut marks = Vec::new();
     if let Path::Yes(text, _) = bios {
         marks.push(text.clone());

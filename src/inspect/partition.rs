@@ -157,7 +157,8 @@ fn content(region: &dyn ReadAt) -> Result<Fact<ContentFacts>, ReadError> {
 }
 
 fn content_facts(content: Content) -> ContentFacts {
-    let told = |what: &str| format!("{what} is not told by the superblock of {}, and file systems are not read by this version", content.kind);
+    let told =
+        |what: &str| format!("{what} is not told by the superblock of {}, and file systems are not read by this version", content.kind);
     ContentFacts {
         size: content.size.map_or_else(|| Fact::unknown(told("the size")), Fact::Known),
         used: content.used.map_or_else(|| Fact::unknown(told("the space in use")), Fact::Known),

@@ -1,6 +1,17 @@
-//! Writing the files that are ready.
+//! Writing the files that are ready: plan, build, copy, reread, publish.
 
 pub mod copy;
+mod execute;
 pub mod fsverity;
 mod host;
+mod image;
+mod manifest;
+mod plan;
 pub mod staged;
+mod verify;
+
+pub use execute::{WriteError, inspect_planned, publish_text, reread, write};
+pub use image::{CannotBuild, Identity, build};
+pub use manifest::{BadManifest, Disk, Image, MANIFEST, MAX_MANIFEST, Manifest, SUMS, Source, Tool, Waived, is_plain_name};
+pub use plan::{CannotPlan, Plan, Step, blockers, plan};
+pub use verify::{CannotVerify, Verified, verify};

@@ -1,0 +1,175 @@
+//! For programs: the documents of the contract.
+
+use super::{Checked, Prepared, Stage, VerifiedImage};
+use crate::facts::{DiskFacts, json};
+use crate::rules::{Found, Place, Rule, Skip};
+use serde_json::{Map, Value, json};
+
+/// Why a document could not be made; none of our values can cause it.
+pub type Error = serde_json::Error;
+
+/// `inspect`.
+///
+/// # Errors
+///
+/// None in practice.
+pub fn inspect(disks: &[&DiskFacts]) -> Result<Value, Error> {
+    let mut document = json::head();
+    document.insert("disks".to_owned(), disks_of(disks)?);
+    Ok(Value::Object(document))
+}
+
+/// Disks with their unknown facts listed in each.
+fn disks_of(disks: &[&DiskFacts]) -> Result<Value, Error> {
+    let mut out = Vec::new();
+    for (place, facts) in disks.iter().enumerate() {
+        let (mut value, unknown) = json::split(facts, &format!("/disks/{place}"))?;
+        if let Value::Object(disk) = &mut value {
+            disk.insert("unknown".to_owned(), Value::Array(unknown));
+        }
+        out.push(value);
+    }
+    Ok(Value::Array(out))
+}
+
+/// `check`.
+///
+/// # Errors
+///
+/// None in practice.
+pub fn check(checked: &Checked<'_>) -> Result<Value, Error> {
+    let mut document = json::head();
+    insert_checked(&mut document, checked)?;
+    Ok(Value::Object(document))
+}
+
+fn insert_checked(document: &mut Map<String, Value>, checked: &Checked<'_>) -> Result<(), Error> {
+    let target = checked.target;
+    let asked = json!({
+        "as": target.state.map(|state| state.to_string()),
+        "profile": target.profile,
+        "generation": target.generation,
+    });
+    document.insert("target".to_owned(), asked);
+    document.insert("verdict".to_owned(), json!(checked.verdict().as_str()));
+    document.insert("image".to_owned(), json!({ "kind": checked.image }));
+    document.insert("disks".to_owned(), disks_of(checked.disks)?);
+    document.insert("findings".to_owned(), checked.outcomes.findings.iter().map(finding).collect());
+    document.insert("rules".to_owned(), outcomes(checked));
+    Ok(())
+}
+
+fn finding(found: &Found) -> Value {
+    let place = found.finding.place.as_ref().map(|place| match place {
+        Place::Bytes { offset, length } => json!({ "offset": offset, "length": length }),
+        Place::File { path, line } => json!({ "path": path, "line": line }),
+        Place::Registry(value) => json!({ "registry": value }),
+    });
+    json!({
+        "code": found.rule.code,
+        "rule": found.rule.name,
+        "requirement": found.rule.requirement,
+        "severity": found.severity,
+        "disk": found.disk,
+        "message": found.finding.message,
+        "actual": found.finding.actual,
+        "required": found.finding.required,
+        "place": place,
+        "azure_error": found.rule.azure_error,
+        "remedy": { "by": found.finding.remedy.by(), "text": found.finding.remedy.text() },
+        "waived": found.waived,
+    })
+}
+
+fn outcomes(checked: &Checked<'_>) -> Value {
+    let one = |outcome: &crate::rules::Outcome| {
+        let (word, reason) = match &outcome.result {
+            Ok(0) => ("pass", None),
+            Ok(_) => ("finding", None),
+            Err(Skip::NotApplicable(reason)) => ("not_applicable", Some(reason)),
+            Err(Skip::Undecided(reason)) => ("undecided", Some(reason)),
+        };
+        json!({ "code": outcome.rule.code, "outcome": word, "disk": outcome.disk, "reason": reason })
+    };
+    checked.outcomes.outcomes.iter().map(one).collect()
+}
+
+/// `prepare`: as `check`, then the plan, and the manifest where one was written.
+///
+/// # Errors
+///
+/// None in practice.
+pub fn prepare(prepared: &Prepared<'_>) -> Result<Value, Error> {
+    let mut document = json::head();
+    insert_checked(&mut document, &prepared.checked)?;
+    let plans: Vec<Value> = prepared
+        .disks
+        .iter()
+        .map(|disk| {
+            json!({
+                "source": disk.source.path,
+                "output": disk.output,
+                "virtual_size": disk.plan.map(|plan| plan.size),
+                "steps": disk.plan.map(|plan| &plan.steps),
+            })
+        })
+        .collect();
+    document.insert("plan".to_owned(), Value::Array(plans));
+    let (stage, blocked_by, planned, manifest) = match &prepared.stage {
+        Stage::DryRun => ("dry-run", Value::Array(vec![]), Value::Null, Value::Null),
+        Stage::Blocked(found) => ("blocked", found.iter().map(|found| finding(found)).collect(), Value::Null, Value::Null),
+        Stage::Undecided => ("undecided", undecided(&prepared.checked), Value::Null, Value::Null),
+        Stage::NotCured(checked) => {
+            ("not-cured", checked.outcomes.findings.iter().map(finding).collect(), json!(checked.verdict().as_str()), Value::Null)
+        }
+        Stage::Written { manifest, .. } => ("written", Value::Array(vec![]), json!(manifest.verdict), serde_json::to_value(manifest)?),
+    };
+    document.insert("stage".to_owned(), json!(stage));
+    document.insert("blocked_by".to_owned(), blocked_by);
+    document.insert("planned_verdict".to_owned(), planned);
+    document.insert("manifest".to_owned(), manifest);
+    Ok(Value::Object(document))
+}
+
+fn undecided(checked: &Checked<'_>) -> Value {
+    let one = |outcome: &crate::rules::Outcome| match &outcome.result {
+        Err(Skip::Undecided(reason)) => json!({ "code": outcome.rule.code, "disk": outcome.disk, "reason": reason }),
+        _ => Value::Null,
+    };
+    checked.outcomes.undecided_errors().map(one).collect()
+}
+
+/// `verify`: as `check`, then what differs from the manifest.
+///
+/// # Errors
+///
+/// None in practice.
+pub fn verify(verified: &VerifiedImage<'_>) -> Result<Value, Error> {
+    let mut document = json::head();
+    insert_checked(&mut document, &verified.checked)?;
+    document.insert("manifest".to_owned(), serde_json::to_value(verified.manifest)?);
+    document.insert("mismatches".to_owned(), json!(verified.mismatches));
+    let digests: Vec<Value> = verified.digests.iter().map(|(file, name)| json!({ "file": file, "digest": name })).collect();
+    document.insert("digests_verified".to_owned(), Value::Array(digests));
+    Ok(Value::Object(document))
+}
+
+/// `rules`.
+#[must_use]
+pub fn rules(rules: &[&Rule]) -> Value {
+    rules
+        .iter()
+        .map(|rule| {
+            json!({
+                "code": rule.code,
+                "rule": rule.name,
+                "requirement": rule.requirement,
+                "severity": rule.severity,
+                "profile": rule.profile,
+                "applies_to": rule.applies_to,
+                "summary": rule.summary,
+                "source": rule.source,
+            })
+        })
+        .collect()
+}
