@@ -1,7 +1,7 @@
 //! What the program in a boot sector is.
 //!
 //! Boot sectors carry no field that names their program, so it is known by bytes that it cannot do without: the messages it prints, and
-//! markers that its installer looks for. Sources of the marks are at [`MARKS`]. Where the code may lie: UEFI 2.10 section
+//! markers that its installer looks for. Where the marks come from stands at the table of them. Where the code may lie: UEFI 2.10 section
 //! 5.2.1 (an MBR's first 440 bytes), and behind the BPB in the boot sector of a partition.
 
 use super::boot_sector;
@@ -66,7 +66,8 @@ pub struct BootCode {
     pub proof: Option<Proof>,
     /// Whether the sector ends in 55 AA, without which a BIOS does not start it.
     pub signature: bool,
-    /// Whether there is code at all: bytes other than zero where code may lie.
+    /// Whether there is code at all: bytes other than zero where code may lie. Without the signature they may as well be
+    /// something else: XFS, for one, has its superblock in the first sector of a partition.
     pub nonzero: bool,
 }
 
@@ -81,7 +82,7 @@ enum Place {
 ///
 /// Read from the programs themselves: GRUB 2.06 `boot.img`, Syslinux 6.04 `mbr.bin`, `altmbr.bin`, `gptmbr.bin`; LILO keeps its
 /// name at byte 6 for its installer; the boot sectors of Windows 7 to 11; `pmbr` of FreeBSD 13; dosfstools 4.2 and ntfs-3g.
-const MARKS: [(Place, &str, Loader); 14] = [
+const MARKS: [(Place, &str, Loader); 15] = [
     (Place::At(3), "SYSLINUX", Loader::Syslinux),
     (Place::At(3), "EXTLINUX", Loader::Extlinux),
     (Place::At(6), "LILO", Loader::Lilo),
@@ -96,6 +97,8 @@ const MARKS: [(Place, &str, Loader); 14] = [
     (Place::Anywhere, "Error loading operating system", Loader::WindowsMbr),
     (Place::Anywhere, "Missing operating system", Loader::WindowsMbr),
     (Place::Anywhere, "Invalid partition table", Loader::WindowsMbr),
+    // The messages are translated; the marker for the measuring firmware, since Windows Vista, is not.
+    (Place::Anywhere, "TCPA", Loader::WindowsMbr),
 ];
 
 /// Tells which program a sector starts with.
@@ -163,6 +166,7 @@ mod tests {
             (0x100, "Missing OS\r\n\0Multiple active partitions", Loader::SyslinuxGptMbr),
             (0x100, "Missing operating system.\r\n\0Operating system load error.\r\n", Loader::SyslinuxMbr),
             (0x163, "Invalid partition table\0Error loading operating system\0Missing operating system", Loader::WindowsMbr),
+            (0x100, "TCPAu2", Loader::WindowsMbr),
             (0x18c, "\r\nBOOTMGR is missing\0", Loader::WindowsBootmgr),
             (0x18c, "\r\nNTLDR is missing\0", Loader::WindowsNtldr),
             (0x60, "This is not a bootable disk.", Loader::NotBootable),

@@ -2,8 +2,9 @@
 //!
 //! Document: UEFI 2.10 section 5.3.2 (GPT header, table 5.5) and 5.3.3 (entries, table 5.6).
 //!
-//! A header is *valid* when firmware would take it for itself: signature, size, CRC-32, its own place, and entries that can be read and have
-//! the promised CRC-32. Everything else that may be wrong is a problem of the table, not of the header.
+//! A header is *valid* when firmware would take it for itself: signature, revision, size, CRC-32, its own place, and
+//! entries that can be read and have the promised CRC-32. Everything else that may be wrong is a problem of the table, not
+//! of the header.
 
 use super::problem::{Problem, ProblemKind};
 use crate::bytes::{Bytes, Guid, ReadAt, ReadError, SECTOR, int_u64, int_usize, is_zero, read_vec};

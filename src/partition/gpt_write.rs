@@ -2,8 +2,9 @@
 //!
 //! Document: UEFI 2.10 sections 5.2.3 (protective MBR), 5.3.1 to 5.3.3.
 //!
-//! Only what is wrong changes: every structure is built as it should be and compared with the disk, and where they are equal there is no patch. So
-//! a right disk yields none. Entries are copied as they are, with attributes, names and sizes that this program does not know.
+//! Only what is wrong changes: every structure is built as it should be and compared with the disk, and where they are equal
+//! there is no patch. So a right disk yields none. Entries are copied as they are, with attributes, names and sizes that
+//! this program does not know.
 
 use super::gpt::{CRC_AT, GptCopy, GptHeader, REVISION, SIGNATURE as EFI_PART, header_crc};
 use super::gpt_check::used_entries;
@@ -81,8 +82,8 @@ pub enum CannotRebuild {
     Read(#[from] ReadError),
 }
 
-/// Makes the patches after which a disk of `new_size` bytes has a GPT without fault: protective MBR, both headers, both arrays of entries, and
-/// no header where the backup was before.
+/// Makes the patches after which a disk of `new_size` bytes has a GPT without fault: protective MBR, both headers, both
+/// arrays of entries, and no header where the backup was before.
 ///
 /// `table` is what [`super::read`] found on `disk`. The patches are for the disk cut or grown with zeros to `new_size`; they are in
 /// order and do not overlap. Partitions stay where they are, and so do faults between them, such as overlaps.

@@ -1,7 +1,8 @@
 //! Chains of extended boot records, which hold the logical partitions.
 //!
-//! Each record looks like an MBR. Of its entries one is a partition, placed relative to the record, and one links to the next record, placed
-//! relative to the extended partition in the MBR. Behaviour: Linux, `block/partitions/msdos.c`, `parse_extended`.
+//! Each record looks like an MBR. Of its entries one is a partition, placed relative to the record, and one links to the next
+//! record, placed relative to the first one, where the extended partition starts. Behaviour: Linux,
+//! `block/partitions/msdos.c`, `parse_extended`.
 
 use super::mbr::{ENTRIES_AT, MbrEntry, SIGNATURE, SIGNATURE_AT, check_entry, decode_entries, entry_at, partition};
 use super::problem::{Extent, Problem, ProblemKind, Problems};
