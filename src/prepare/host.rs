@@ -47,14 +47,14 @@ impl Made {
 fn flush_directory(dir: &Path) -> io::Result<()> {
     use rustix::io::Errno;
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    // Read permission, which the search and write that a directory needs to take a file do not imply, may be missing.
+    // A directory may take files and yet not let itself be read; then it cannot be flushed by us.
     let dir = match File::open(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
         other => other?,
     };
     match rustix::fs::fsync(&dir) {
-        // File systems that keep no directories on a device of theirs say so in one of these words.
-        Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
+        // File systems that have no device to flush a directory to say so in one of these words.
+        Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

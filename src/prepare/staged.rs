@@ -159,13 +159,14 @@ impl Verified {
     }
 }
 
-/// The directory, or the nearest above it that exists.
+/// The directory, or the nearest above it that exists; one that cannot be looked at counts as existing, and fails when it is used.
 fn existing(dir: &Path) -> &Path {
-    let named = |dir: &'_ Path| if dir.as_os_str().is_empty() { Path::new(".").is_dir() } else { dir.symlink_metadata().is_ok() };
-    match dir.ancestors().find(|dir| named(dir)) {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    }
+    let missing = |dir: &Path| match dir.symlink_metadata() {
+        Ok(_) => false,
+        Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    };
+    // The last ancestor of a relative path is the empty one.
+    dir.ancestors().find(|dir| !dir.as_os_str().is_empty() && !missing(dir)).unwrap_or(Path::new("."))
 }
 
 /// The name, if it is one and no path.
@@ -381,7 +382,7 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn others_may_read_only_what_was_published() {
         use std::os::unix::fs::PermissionsExt;
