@@ -43,13 +43,13 @@ pub(super) fn drbd(bytes: &dyn ReadAt) -> Probed {
         return Ok(None);
     }
     let Some(meta) = Block::at(bytes, size.saturating_sub(4096), 128)? else { return Ok(None) };
-    let (version, clean) = match meta.be32(60) {
-        VERSION_8 => ("v08", None),
-        VERSION_8_UNCLEAN => ("v08", Some(false)),
-        VERSION_9 => ("v09", None),
+    // The magic stayed where it was; the device's identity moved.
+    let (version, clean, id) = match meta.be32(60) {
+        VERSION_8 => ("v08", None, meta.be64(40)),
+        VERSION_8_UNCLEAN => ("v08", Some(false), meta.be64(40)),
+        VERSION_9 => ("v09", None, meta.be64(48)),
         _ => return Ok(None),
     };
-    let id = meta.be64(48);
     Ok(Some(Content {
         uuid: (id != 0).then(|| format!("{id:x}")),
         size: sized(meta.be64(0), 512),
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn drbd_at_the_end() {
         let at = (1 << 20) - 4096;
-        let found = matches(drbd, 1 << 20, &[(at + 48, &id::<8>()), (at + 60, &[0x83, 0x74, 0x02, 0x6c])], &[at + 60, at + 63]);
+        let found = matches(drbd, 1 << 20, &[(at + 40, &id::<8>()), (at + 60, &[0x83, 0x74, 0x02, 0x6c])], &[at + 60, at + 63]);
         assert_eq!(found.uuid.as_deref(), Some("1112131415161718"));
         assert_eq!((found.version.as_deref(), found.clean), (Some("v08"), Some(false)));
     }

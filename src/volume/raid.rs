@@ -135,7 +135,7 @@ pub(super) fn ddf(bytes: &dyn ReadAt) -> Probed {
     }
     for sectors in [1, 257] {
         let Some(header) = Block::from_end(bytes, sectors, 512)? else { continue };
-        // The magic reads the same in both byte orders but one: DE 11 DE 11 or 11 DE 11 DE.
+        // The byte order is the controller's: DE 11 DE 11 or 11 DE 11 DE.
         if header.be32(0) != MAGIC && header.le32(0) != MAGIC {
             continue;
         }
