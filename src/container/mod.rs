@@ -8,6 +8,7 @@ mod open;
 mod raw;
 pub mod sniff;
 pub mod vhd;
+pub mod vhdx;
 
 pub use chain::{Parent, ParentError, ParentSearch};
 pub use open::{FORMATS, open};
@@ -46,6 +47,8 @@ pub struct Container {
     pub advice: Option<&'static str>,
     /// What the file says as a VHD.
     pub vhd: Option<vhd::Vhd>,
+    /// What the file says as a VHDX.
+    pub vhdx: Option<vhdx::Vhdx>,
     /// Size of the disk inside, in bytes.
     pub virtual_size: Option<u64>,
     /// The parents of a differencing disk, nearest first.

@@ -3,7 +3,7 @@
 use super::disk::Options;
 use crate::bytes::{Bytes, ReadAt, ReadError, printable};
 use crate::container::vhd::{self, BlockTable, Deviation, DiskType, DynamicHeader, Footer, Vhd};
-use crate::container::{Container, OpenError, Parent, Source};
+use crate::container::{Container, OpenError, Parent, Source, vhdx};
 use crate::facts::{
     BitmapFacts, BlockTableFacts, ChecksumFacts, DeviationFacts, DiskFacts, DiskKind, DynamicHeaderFacts, Fact, FooterFacts, GeometryFacts,
     LocatorFacts, ParentDiskFacts, ParentFacts, StaleFooterFacts, rfc3339,
@@ -38,7 +38,10 @@ pub(super) fn facts(source: &Source<'_>, container: &Container, options: Options
         bitmaps: bitmaps(vhd, source.file, options)?,
         parents: parents(container),
         stale_footers: stale_footers(container, options)?,
-        deviations: vhd.map(|vhd| deviations(&vhd.deviations)).unwrap_or_default(),
+        deviations: match &container.vhdx {
+            Some(vhdx) => vhdx_deviations(vhdx),
+            None => vhd.map(|vhd| deviations(&vhd.deviations)).unwrap_or_default(),
+        },
         readable,
         advice: container.advice.map(str::to_owned),
         partition_table: Fact::Absent,
@@ -51,6 +54,14 @@ pub(super) fn facts(source: &Source<'_>, container: &Container, options: Options
 }
 
 fn kind(container: &Container) -> Fact<DiskKind> {
+    if let Some(vhdx) = &container.vhdx {
+        return match (vhdx.has_parent, vhdx.leave_allocated) {
+            (Some(true), _) => Fact::Known(DiskKind::Differencing),
+            (Some(false), Some(true)) => Fact::Known(DiskKind::Fixed),
+            (Some(false), Some(false)) => Fact::Known(DiskKind::Dynamic),
+            _ => Fact::unknown("the VHDX does not say how it stores its disk"),
+        };
+    }
     match container.vhd.as_ref().and_then(Vhd::disk_type) {
         None => Fact::Absent,
         Some(DiskType::FIXED) => Fact::Known(DiskKind::Fixed),
@@ -191,6 +202,17 @@ fn deviations(found: &[Deviation]) -> Vec<DeviationFacts> {
         found: deviation.found.clone(),
     };
     found.iter().map(one).collect()
+}
+
+fn vhdx_deviations(vhdx: &vhdx::Vhdx) -> Vec<DeviationFacts> {
+    let one = |deviation: &vhdx::Deviation| DeviationFacts {
+        code: "vhdx".to_owned(),
+        offset: deviation.at,
+        length: 0,
+        expected: "what [MS-VHDX] says".to_owned(),
+        found: printable(&deviation.message),
+    };
+    vhdx.deviations.iter().map(one).collect()
 }
 
 /// Footers inside the disk: where older sizes would have left them, and at the places that growing uses.

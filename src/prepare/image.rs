@@ -78,6 +78,9 @@ impl Identity {
         if let Some(unique_id) = footer.map(|footer| footer.unique_id).filter(|id| !id.is_nil()) {
             return Ok(Self { unique_id, timestamp });
         }
+        if let Some(unique_id) = container.vhdx.as_ref().and_then(|vhdx| vhdx.disk_id).filter(|id| !id.is_nil()) {
+            return Ok(Self { unique_id, timestamp });
+        }
         let Ok(disk) = &container.disk else { return Ok(Self { unique_id: Guid::NIL, timestamp }) };
         let mut hash = Sha256::new();
         hash.update(b"vhdkit unique id\0");
