@@ -48,7 +48,7 @@ impl ReadAt for FixedDisk {
 pub(super) struct BlockDisk {
     pub(super) file: Bytes,
     pub(super) size: u64,
-    pub(super) entries: Arc<[u32]>,
+    pub(super) entries: Arc<Vec<u32>>,
     pub(super) shape: BlockShape,
     /// Bytes that block data must not pass: the end footer, or the end of the file.
     pub(super) limit: u64,
@@ -69,6 +69,15 @@ impl BlockDisk {
     fn start(&self, block: u64) -> Option<u64> {
         let entry = self.entries.get(int_usize(block)).copied().unwrap_or(UNALLOCATED);
         (entry != UNALLOCATED).then(|| u64::from(entry).saturating_mul(SECTOR))
+    }
+
+    /// First byte of the next allocated block after `block`, in the disk; its end where there is none.
+    fn next_allocated(&self, block: u64) -> u64 {
+        let rest = self.entries.get(int_usize(block)..).unwrap_or_default();
+        match rest.iter().position(|entry| *entry != UNALLOCATED) {
+            Some(ahead) => block.saturating_add(int_u64(ahead)).saturating_mul(self.shape.size.get()),
+            None => self.size,
+        }
     }
 
     /// Place in the file of `len` bytes at `within` a block whose bitmap starts at `start`.
@@ -181,14 +190,19 @@ impl ReadAt for BlockDisk {
         let mut at = from;
         while at < self.size {
             let (block, within) = self.place(at);
-            let block_end = at.saturating_sub(within).saturating_add(self.shape.size.get()).min(self.size);
-            let found = match self.start(block) {
-                Some(start) => self.data_in_block(start, at, within, block_end),
-                None => self.parent.as_ref().and_then(|parent| parent.data(at)).map(|range| range.start..range.end.min(block_end)),
+            let (end, found) = match self.start(block) {
+                Some(start) => {
+                    let end = at.saturating_sub(within).saturating_add(self.shape.size.get()).min(self.size);
+                    (end, self.data_in_block(start, at, within, end))
+                }
+                None => {
+                    let end = self.next_allocated(block).min(self.size);
+                    (end, self.parent.as_ref().and_then(|parent| parent.data(at)).map(|range| range.start..range.end.min(end)))
+                }
             };
             match found {
                 Some(range) if range.start < range.end => return Some(range),
-                _ => at = block_end,
+                _ => at = end,
             }
         }
         None

@@ -90,10 +90,23 @@ pub fn stale_footers(disk: &dyn ReadAt, hints: &[u64], deep: bool) -> Result<Vec
     let mut places: Vec<u64> = hints.iter().copied().chain(tail).chain(borders).collect();
     places.sort_unstable();
     places.dedup();
+    // One walk over the data for all places: finding the next data may cost as much as passing over all holes.
+    let mut data = disk.data(0);
     for place in places {
-        if place.saturating_add(SECTOR) <= size && disk.data(place).is_some_and(|range| range.start < place.saturating_add(SECTOR)) {
-            let sector: [u8; 512] = read_array(disk, place)?;
-            note(&sector, place, &mut found);
+        let end = place.saturating_add(SECTOR);
+        if end > size {
+            break;
+        }
+        if data.as_ref().is_some_and(|range| range.end <= place) {
+            data = disk.data(place);
+        }
+        match &data {
+            None => break,
+            Some(range) if range.start < end => {
+                let sector: [u8; 512] = read_array(disk, place)?;
+                note(&sector, place, &mut found);
+            }
+            Some(_) => {}
         }
     }
     Ok(found)
