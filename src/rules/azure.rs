@@ -49,7 +49,7 @@ pub const OLD_MAX_DISK: u64 = 1023 * GIB;
 
 /// Marketplace: largest Linux OS disk and data disk.
 ///
-/// <https://learn.microsoft.com/azure/virtual-machines/azure-vm-create-certification-faq>, read 2026-11-20.
+/// <https://learn.microsoft.com/partner-center/marketplace-offers/azure-vm-certification-faq>, read 2026-11-20.
 pub const MARKETPLACE_MAX: u64 = 1023 * GIB;
 /// Marketplace: smallest Linux OS disk. See [`MARKETPLACE_MAX`].
 pub const MARKETPLACE_MIN_LINUX_OS: u64 = GIB;

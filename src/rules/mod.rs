@@ -15,10 +15,14 @@ mod finding;
 mod image;
 mod judge;
 mod registry;
+mod shared;
+mod source;
+#[cfg(test)]
+mod testing;
 
 pub use finding::{Finding, Need, Place, Remedy};
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
-pub use registry::{RULES, find};
+pub use registry::{ADVICE, RULES, find};
 
 use crate::facts::{DiskFacts, Fact, Role, State, Unknown};
 use serde::Serialize;

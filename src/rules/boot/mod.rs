@@ -1,1 +1,34 @@
-//! Rules about boot.
+//! Rules about booting: what each Hyper-V generation needs, and what keeps an OS disk from starting unattended.
+
+use crate::facts::{DiskFacts, PartitionFacts};
+use crate::rules::{Skip, Target};
+
+pub(in crate::rules) mod encrypted;
+pub(in crate::rules) mod generation_1;
+pub(in crate::rules) mod generation_2;
+pub(in crate::rules) mod no_boot_path;
+
+/// EFI System Partition.
+const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+/// The partition where GRUB keeps its second part on a GPT disk, which `gdisk` calls EF02.
+const BIOS_BOOT: &str = "21686148-6449-6e6f-744e-656564454649";
+
+/// Partitions of that type.
+fn of_type<'a>(facts: &'a DiskFacts, kind: &str) -> Result<Vec<&'a PartitionFacts>, Skip> {
+    let all = facts.partitions.known()?.map(Vec::as_slice).unwrap_or_default();
+    Ok(all.iter().filter(|partition| partition.kind.eq_ignore_ascii_case(kind)).collect())
+}
+
+/// Goes on only where that generation was asked for.
+fn demand_generation(target: &Target, generation: u8) -> Result<(), Skip> {
+    if target.generation == Some(generation) {
+        Ok(())
+    } else {
+        Err(Skip::not_applicable(format!("generation {generation} was not asked for")))
+    }
+}
+
+/// Whether the disk is known to boot in that generation.
+fn boots_in(facts: &DiskFacts, generation: u8) -> bool {
+    facts.boot.value().and_then(|boot| boot.generations.value()).is_some_and(|all| all.contains(&generation))
+}

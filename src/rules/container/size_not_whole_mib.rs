@@ -2,7 +2,7 @@
 
 use crate::bytes::ByteSize;
 use crate::rules::azure::{MAX_DISK, SIZE_UNIT};
-use crate::rules::{Check, Finding, Judgement, Need, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target};
+use crate::rules::{Check, Finding, Judgement, Need, Profile, Remedy, Rule, Severity, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "VHD003",
@@ -13,7 +13,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "all disks",
     summary: "The virtual size is a whole number of MiB.",
     azure_error: Some("The VHD <url> has an unsupported virtual size of <n> bytes. The size must be a whole number (in MBs)."),
-    source: "https://learn.microsoft.com/azure/virtual-machines/windows/prepare-for-upload-vhd-image",
+    source: source::PREPARE_WINDOWS,
     docs: r"## What it checks
 
 The footer's Current Size must be a multiple of 1 MiB (1048576 bytes). The *file* is then that size plus 512 bytes for the footer: it is
@@ -31,13 +31,12 @@ Azure refuses the disk when the upload ends, or when the disk resource is made. 
 };
 
 fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
-    let Some(size) = subject.facts.virtual_size.known()? else { return Err(Skip::not_applicable("there is no disk in the file")) };
+    let size = shared::disk_size(subject.facts)?;
     if size.is_multiple_of(SIZE_UNIT) {
         return Ok(vec![]);
     }
     // A size that no disk of Azure's can have is a lie of the footer, not a reason to grow.
     let next = size.checked_next_multiple_of(SIZE_UNIT).filter(|next| *next <= MAX_DISK);
-    let place = subject.facts.footer.value().map(|footer| Place::Bytes { offset: footer.offset.saturating_add(48), length: 8 });
     Ok(vec![Finding {
         message: format!(
             "the virtual size is {size} bytes, {} bytes more than a whole number of MiB; Azure refuses it",
@@ -48,10 +47,29 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
             || format!("a multiple of {SIZE_UNIT} bytes"),
             |next| format!("a multiple of {SIZE_UNIT} bytes, next {}", ByteSize(next)),
         ),
-        place,
+        place: shared::size_place(subject.facts),
         remedy: next.map_or_else(
             || Remedy::hand("find out the disk's true size: no disk in Azure can be as large as this footer says"),
             |next| Remedy::Prepare(Need::Grow(next)),
         ),
     }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Fact;
+    use crate::rules::testing::*;
+
+    #[test]
+    fn table() {
+        let sized = |size| os(|f| f.virtual_size = Fact::Known(size));
+        assert_eq!(ask(&RULE, &healthy_os()), "pass");
+        assert_eq!(ask(&RULE, &gzip()), "not applicable");
+        assert_eq!(ask(&RULE, &sized(OS_SIZE + 1)), "prepare");
+        assert_eq!(ask(&RULE, &sized(MAX_DISK - 1)), "prepare");
+        assert_eq!(ask(&RULE, &sized(MAX_DISK + 1)), "hand");
+        assert_eq!(ask(&RULE, &sized(u64::MAX)), "hand");
+        assert_eq!(ask(&RULE, &os(|f| f.virtual_size = Fact::unknown("x"))), "undecided");
+    }
 }
