@@ -4,6 +4,10 @@ use super::{Finding, Need, Place, Remedy, Skip};
 use crate::bytes::ByteSize;
 use crate::facts::{ContentFacts, DeviationFacts, DiskFacts, DiskKind, Fact, FooterFacts, PartitionTableFacts, Unknown};
 
+/// What Azure says of every file in which it finds no fixed VHD.
+pub(super) const COOKIE_ERROR: &str = "The specified cookie value in VHD footer indicates that disk '<n>' with blob <url> is not a \
+     supported VHD. Disk is expected to have cookie value 'conectix'.";
+
 /// The way out of every upper limit; vhdkit never cuts a disk.
 pub(super) const SHRINK: &str =
     "no tool cuts a disk safely from outside: shrink the last file system and its partition, then copy the partitions to a smaller disk";
@@ -162,6 +166,12 @@ impl<'a> Contents<'a> {
     fn miss(&mut self, reason: Unknown) {
         self.unknown.get_or_insert(reason);
     }
+}
+
+/// What led to a fact, in brackets behind it; nothing where nothing is told.
+pub(super) fn because(evidence: &[String]) -> String {
+    let sentences: Vec<String> = evidence.iter().map(|sentence| sentence.trim_end_matches('.').to_owned()).collect();
+    if sentences.is_empty() { String::new() } else { format!(" ({})", first_three(&sentences, "; ")) }
 }
 
 /// Up to three items as a list, and how many more there are.

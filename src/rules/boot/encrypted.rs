@@ -51,7 +51,7 @@ volume that is opened by a key file, or that the start does not need, does no ha
 ## How to fix it
 
 Move the root file system to a volume without LUKS, decrypt it in place with `cryptsetup reencrypt --decrypt` from a rescue system, or make
-sure that the start needs no passphrase and accept the rule with `--allow GEN018`.",
+sure that the start needs no passphrase and accept the finding: `--waive GEN018` for the verdict, `--allow GEN018` for `prepare`.",
     check: Check::Disk(luks),
 };
 
@@ -59,7 +59,7 @@ fn bitlocker(subject: &Subject<'_>, _: &Target) -> Judgement {
     encrypted(subject, "BitLocker", |at, _| {
         (
             format!("{at} is encrypted by BitLocker; in Azure the machine stops and asks for the recovery key"),
-            "decrypt it in the machine: manage-bde -off C:, wait until manage-bde -status says fully decrypted, shut down, and export again",
+            "decrypt it in the machine: manage-bde -off C:, wait until manage-bde -status says fully decrypted, shut down, export again",
         )
     })
 }

@@ -13,7 +13,7 @@ pub(in crate::rules) static NO_BIOS_BOOT: Rule = Rule {
     profile: Profile::Azure,
     applies_to: "OS disks for generation 1",
     summary: "A BIOS finds boot code in sector 0, and that finds an operating system.",
-    azure_error: Some("No operating system was loaded."),
+    azure_error: None,
     source: source::GENERATIONS,
     docs: r"## What it checks
 
@@ -41,7 +41,7 @@ pub(in crate::rules) static GPT: Rule = Rule {
     profile: Profile::Azure,
     applies_to: "OS disks with a GPT for generation 1",
     summary: "A GPT disk for generation 1 has a BIOS boot partition.",
-    azure_error: Some("No operating system was loaded."),
+    azure_error: None,
     source: source::DISKS_FAQ,
     docs: r"## What it checks
 
@@ -91,12 +91,11 @@ fn no_bios_boot(subject: &Subject<'_>, target: &Target) -> Judgement {
     let evidence = match boot {
         Some(boot) => {
             boot.generations.known()?;
-            shared::first_three(&boot.evidence, "; ")
+            boot.evidence.as_slice()
         }
-        None => String::new(),
+        None => &[],
     };
-    let why = if evidence.is_empty() { String::new() } else { format!(" ({})", evidence.replace(". ", "; ").trim_end_matches('.')) };
-    Ok(finding(format!("the boot code in sector 0 leads to no operating system{why}")))
+    Ok(finding(format!("the boot code in sector 0 leads to no operating system{}", shared::because(evidence))))
 }
 
 fn gpt(subject: &Subject<'_>, target: &Target) -> Judgement {
@@ -110,12 +109,15 @@ fn gpt(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     Ok(vec![Finding {
-        message: "the disk has a GPT without a BIOS boot partition; Windows never boots from a GPT in generation 1, and Linux needs GRUB and a partition of type EF02 for it".to_owned(),
+        message: "the disk has a GPT without a BIOS boot partition; Windows never boots from a GPT in generation 1, and Linux needs GRUB \
+                  and a partition of type EF02 for it"
+            .to_owned(),
         actual: "a GPT without a BIOS boot partition".to_owned(),
         required: "an MBR, or a GPT with a BIOS boot partition (EF02)".to_owned(),
         place: shared::disk_place(subject.facts, SECTOR, SECTOR),
         remedy: Remedy::hand(
-            "use the disk as generation 2 if it boots by UEFI; with Linux, or add a partition of type EF02 and run grub-install --target=i386-pc in the machine",
+            "use the disk as generation 2 if it boots by UEFI; or, with Linux, add a partition of type EF02 and run \
+             grub-install --target=i386-pc in the machine",
         ),
     }])
 }

@@ -12,12 +12,13 @@ pub(in crate::rules) static RULE: Rule = Rule {
     severity: Severity::Error,
     profile: Profile::Azure,
     applies_to: "OS disks, where no generation is asked for",
-    summary: "An OS disk has boot code for a BIOS or an EFI System Partition.",
-    azure_error: Some("No operating system was loaded."),
+    summary: "An OS disk boots by BIOS or by UEFI.",
+    azure_error: None,
     source: source::UEFI_FAILURES,
     docs: r"## What it checks
 
-Without `--generation`: an OS disk must have what one of the generations boots from, boot code in sector 0 or an EFI System Partition.
+Without `--generation`: an OS disk must boot in one of the generations. Where that cannot be told for certain, it must at least have boot
+code in sector 0 or an EFI System Partition.
 
 ## Why it matters
 
@@ -49,12 +50,15 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     subject.demand(Role::Os)?;
+    let evidence = facts.boot.value().map(|boot| boot.evidence.as_slice()).unwrap_or_default();
     Ok(vec![Finding {
-        message: "the OS disk has no way to boot, neither boot code for generation 1 nor an EFI System Partition with a boot loader for generation 2".to_owned(),
+        message: format!("the OS disk boots neither by BIOS (generation 1) nor by UEFI (generation 2){}", shared::because(evidence)),
         actual: "boots in no generation".to_owned(),
         required: "a way to boot by BIOS or by UEFI".to_owned(),
         place: shared::disk_place(facts, 0, SECTOR),
-        remedy: Remedy::hand("check that the file is the whole disk; install a boot loader where it was made, or judge it with --role data"),
+        remedy: Remedy::hand(
+            "check that the file is the whole disk; install a boot loader where it was made, or judge it with --role data",
+        ),
     }])
 }
 

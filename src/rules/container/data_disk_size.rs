@@ -46,12 +46,12 @@ A data disk that is judged as part of an image must have at most 1023 GiB.
 ## Why it matters
 
 A Compute Gallery copies the disks of an image version to its regions, and does so for data disks up to this size only. With shallow
-replication it takes disks up to 32 TiB, but such versions are meant for tests and cannot be changed to full ones.
+replication it takes disks up to 32 TB.
 
 ## How to fix it
 
 Put the data on several smaller disks, leave the disk out of the image and attach it to each machine, or make the version with
-`--replication-mode Shallow` and accept the rule with `--allow VHD027`.",
+`--replication-mode Shallow` and accept the finding: `--waive VHD027` for the verdict, `--allow VHD027` for `prepare`.",
     check: Check::Disk(in_gallery),
 };
 

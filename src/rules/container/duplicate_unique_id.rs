@@ -1,7 +1,7 @@
 //! C-20: the disks of an image have different unique ids.
 
 use crate::facts::Unknown;
-use crate::rules::{Check, Finding, Judgement, Profile, Rule, Severity, Skip, Subject, Target, shared, source};
+use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 use std::collections::BTreeMap;
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -25,7 +25,8 @@ sees the same partitions twice may mount the wrong ones, and Windows takes the s
 
 ## How to fix it
 
-Check that both files are meant. `vhdkit prepare` gives every disk that it writes an id of its own.",
+Check that both files are meant, and export the right one again. If they are, the ids alone do no harm in Azure: accept the finding with
+`--waive VHD020`, and look that the partitions inside have identities of their own. `vhdkit prepare` keeps a disk's id.",
     check: Check::Image(check),
 };
 
@@ -49,14 +50,16 @@ fn check(subjects: &[Subject<'_>], _: &Target) -> Judgement {
     let findings: Vec<Finding> = disks
         .iter()
         .filter_map(|(id, sharing)| {
-            let [_, second, ..] = sharing.as_slice() else { return None };
+            if sharing.len() < 2 {
+                return None;
+            }
             let names: Vec<String> = sharing.iter().map(|subject| format!("'{}'", subject.facts.path)).collect();
             Some(Finding {
                 message: format!("{} have the same unique id {id}: one may be a copy of the other", shared::first_three(&names, ", ")),
                 actual: (*id).to_owned(),
                 required: "an id of its own in every disk".to_owned(),
                 place: None,
-                remedy: shared::rewrite(second.facts),
+                remedy: Remedy::hand("check that all of these files are meant, and export the right one again if not"),
             })
         })
         .collect();

@@ -27,7 +27,7 @@ the wrong order.
 ## How to fix it
 
 Copy the file again from its source. Where the file can still be read and its blocks are known to be right, because another program's
-conversion gave the same bytes, accept the rule with `--allow VHD103`.",
+conversion gave the same bytes, accept the finding: `--waive VHD103` for the verdict, `--allow VHD103` for `prepare`.",
     check: Check::Disk(header),
 };
 
@@ -70,7 +70,7 @@ pub(in crate::rules) static BITMAPS: Rule = Rule {
     docs: r"## What it checks
 
 Each block of a dynamic disk has a bitmap of the sectors that were written. A sector that is marked as never written must hold zeros.
-Comparing them reads the data, which `--deep` asks for.
+Comparing them means reading the data under those sectors; where that was not done, the rule is undecided.
 
 ## Why it matters
 
@@ -180,7 +180,8 @@ fn bitmaps(subject: &Subject<'_>, _: &Target) -> Judgement {
             let sectors = if *count == 1 { "1 sector".to_owned() } else { format!("{count} sectors") };
             Ok(vec![Finding {
                 message: format!(
-                    "data in {sectors} marked as never written{first}; programs disagree on such sectors, and vhdkit keeps the data as qemu does"
+                    "data in {sectors} marked as never written{first}; programs disagree on such sectors, and vhdkit keeps the data \
+                     as qemu does"
                 ),
                 actual: sectors,
                 required: "zeros in every sector marked as never written".to_owned(),
@@ -244,8 +245,8 @@ mod tests {
             })
         };
         assert_eq!(ask(&BITMAPS, &healthy_os()), "not applicable");
-        assert_eq!(ask(&BITMAPS, &with(0, Fact::unknown("only with --deep"))), "pass");
-        assert_eq!(ask(&BITMAPS, &with(9, Fact::unknown("only with --deep"))), "undecided");
+        assert_eq!(ask(&BITMAPS, &with(0, Fact::unknown("not compared"))), "pass");
+        assert_eq!(ask(&BITMAPS, &with(9, Fact::unknown("not compared"))), "undecided");
         assert_eq!(ask(&BITMAPS, &with(9, Fact::Known(0))), "pass");
         assert_eq!(ask(&BITMAPS, &with(9, Fact::Known(3))), "prepare");
     }

@@ -41,28 +41,32 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
 
 fn finding(facts: &DiskFacts, deviation: &DeviationFacts) -> Finding {
     let difference = ByteSize(deviation.length);
-    let (message, remedy) = if deviation.code == "payload-short" {
+    let (message, place, remedy) = if deviation.code == "payload-short" {
         (
             format!(
-                "the footer promises {}, but the file holds {}: {difference} are missing from the end of the disk",
+                "the disk's size asks for {}, but the file holds {}: {difference} are missing from the end of the disk",
                 deviation.expected, deviation.found
             ),
+            // The missing bytes have no place in the file; the number that promises them has.
+            shared::size_place(facts),
             Remedy::hand("copy the disk again from its source: the file was cut, and what is missing cannot be made up"),
         )
     } else {
         (
             format!(
-                "the footer says {}, but the file holds {}: with the footer's size the last {difference} would be cut off{}",
+                "the disk's size asks for {}, but the file holds {}: to keep to it would cut off the last {difference}{}",
                 deviation.expected,
                 deviation.found,
                 by_geometry(facts)
             ),
+            shared::place(deviation),
             Remedy::hand(
-                "find out which of the two sizes the disk had in its machine; where it is the longer, cut off the footer and give the rest to vhdkit prepare as a raw disk (qemu-img resize is no cure)",
+                "find out which of the two sizes the disk had in its machine; where it is the longer, cut off the footer and give the \
+                 rest to vhdkit prepare as a raw disk (qemu-img resize is no cure)",
             ),
         )
     };
-    Finding { message, actual: deviation.found.clone(), required: deviation.expected.clone(), place: shared::place(deviation), remedy }
+    Finding { message, actual: deviation.found.clone(), required: deviation.expected.clone(), place, remedy }
 }
 
 /// Virtual PC and qemu sized their files by the geometry, whatever Current Size said.

@@ -73,7 +73,8 @@ fn differs(subject: &Subject<'_>, _: &Target) -> Judgement {
     let word = if stated < size { "less" } else { "more" };
     Ok(vec![Finding {
         message: format!(
-            "the footer is by {who} and its geometry {geometry} states {stated} bytes, {} {word} than its size of {size}; Azure sees one disk, qemu and Virtual PC the other",
+            "the footer is by {who} and its geometry {geometry} states {stated} bytes, {} {word} than its size of {size}; Azure takes \
+             the size, qemu and Virtual PC the geometry",
             stated.abs_diff(size)
         ),
         actual: ByteSize(stated).to_string(),

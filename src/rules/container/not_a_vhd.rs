@@ -1,6 +1,6 @@
 //! C-01: the last 512 bytes of the file are a VHD footer.
 
-use crate::bytes::{ByteSize, SECTOR};
+use crate::bytes::SECTOR;
 use crate::facts::{DeviationFacts, DiskFacts, Fact};
 use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
@@ -12,9 +12,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     profile: Profile::Azure,
     applies_to: "all files but VHDX",
     summary: "The last 512 bytes of the file are a VHD footer.",
-    azure_error: Some(
-        "The specified cookie value in VHD footer indicates that disk '<n>' with blob <url> is not a supported VHD. Disk is expected to have cookie value 'conectix'.",
-    ),
+    azure_error: Some(shared::COOKIE_ERROR),
     source: source::CERTIFICATION,
     docs: r"## What it checks
 
@@ -46,11 +44,14 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
 
 fn another_format(facts: &DiskFacts) -> Finding {
     let format = facts.format.as_str();
-    let detail = facts.format_detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    let what = match format {
-        "empty" => "has no bytes at all".to_owned(),
-        "raw" => format!("is a raw disk{detail}, without the footer that makes it a VHD"),
-        other => format!("is {other}{detail}, not a VHD, whatever its name says"),
+    let what = match (format, facts.format_detail.as_deref()) {
+        ("empty", _) => "has no bytes at all".to_owned(),
+        ("raw", None) => "is a raw disk, without the footer that makes it a VHD".to_owned(),
+        ("raw", Some(detail)) => format!("is a raw disk ({detail}), without the footer that makes it a VHD"),
+        // "gzip of disk.raw" needs no "gzip" before it.
+        (name, Some(detail)) if detail.starts_with(name) => format!("is {detail}, not a VHD, whatever its name says"),
+        (name, Some(detail)) => format!("is {name} ({detail}), not a VHD, whatever its name says"),
+        (name, None) => format!("is {name}, not a VHD, whatever its name says"),
     };
     let remedy = match &facts.advice {
         Some(advice) if format != "raw" => Remedy::hand(advice),
@@ -72,13 +73,7 @@ fn displaced(facts: &DiskFacts, deviation: &DeviationFacts) -> Finding {
             // Where every block lies in the file, only the footer is gone, and its copy tells what it was.
             let whole = facts.block_table.value().is_some_and(|table| table.out_of_range == 0) && facts.readable == Fact::Known(true);
             let remedy = if whole { shared::rewrite(facts) } else { Remedy::hand("copy the disk again from its source: the file was cut") };
-            (
-                format!(
-                    "the last 512 of the file's {} are no footer, though a copy of one stands at byte 0; Azure reads only the end and refuses the disk",
-                    ByteSize(facts.file_size)
-                ),
-                remedy,
-            )
+            ("the file's last 512 bytes are no footer, though byte 0 holds a copy of one; Azure looks only at the end".to_owned(), remedy)
         }
         "footer-short" => (
             format!("the footer at byte {} has 511 bytes, as Virtual PC wrote it before 2004; Azure expects 512", deviation.offset),
@@ -124,7 +119,7 @@ mod tests {
     #[test]
     fn the_real_format_is_named() {
         let found = findings(&RULE, &gzip(), &Target::default());
-        assert_eq!(found[0].message, "the file is gzip (gzip of disk.raw), not a VHD, whatever its name says; Azure refuses it");
+        assert_eq!(found[0].message, "the file is gzip of disk.raw, not a VHD, whatever its name says; Azure refuses it");
         let mut empty = gzip();
         (empty.format, empty.file_size, empty.format_detail) = ("empty".to_owned(), 0, None);
         empty.readable = Fact::unknown("the file is empty");

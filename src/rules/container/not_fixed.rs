@@ -11,9 +11,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     profile: Profile::Azure,
     applies_to: "VHDs",
     summary: "The disk is a fixed VHD.",
-    azure_error: Some(
-        "The specified cookie value in VHD footer indicates that disk '<n>' with blob <url> is not a supported VHD. Disk is expected to have cookie value 'conectix'.",
-    ),
+    azure_error: Some(shared::COOKIE_ERROR),
     source: source::PREPARE_WINDOWS,
     docs: r"## What it checks
 

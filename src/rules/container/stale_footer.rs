@@ -15,8 +15,8 @@ pub(in crate::rules) static RULE: Rule = Rule {
     source: source::VHD_FORMAT,
     docs: r"## What it checks
 
-The disk inside the file should hold no VHD footer: not at its start, and not where an earlier end of the file would have been. The
-borders of GiB and the last MiB are looked at; `--deep` looks at every sector.
+The disk inside the file should hold no VHD footer: not at its start, and not where an earlier end of the file would have been. Borders
+of GiB and the last MiB are looked at, not every sector.
 
 ## Why it matters
 
@@ -29,7 +29,7 @@ inside a file system it has replaced 512 bytes of data.
 ## How to fix it
 
 At byte 0: convert the original again, or cut off the outer footer and check the inner disk. Further on: check the file system there with
-its own tools, and accept the rule with `--allow VHD023` when it is clean.",
+its own tools. When it is clean, accept the finding: `--waive VHD023` for the verdict, `--allow VHD023` for `prepare`.",
     check: Check::Disk(check),
 };
 
@@ -48,7 +48,9 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
     }
     if nested || stale.iter().any(|footer| footer.offset == 0) {
         return Ok(vec![Finding {
-            message: "the disk begins with a VHD footer: a VHD was put into a VHD, or a dynamic one was given a fixed footer; a guest finds no partition table there".to_owned(),
+            message: "the disk begins with a VHD footer: a VHD was put into a VHD, or a dynamic one was given a fixed footer; a guest \
+                      finds no partition table there"
+                .to_owned(),
             actual: "the cookie 'conectix' at byte 0 of the disk".to_owned(),
             required: "a boot sector, or data".to_owned(),
             place: shared::disk_place(facts, 0, 512),
@@ -60,7 +62,8 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
     let first = stale.first().map_or(0, |footer| footer.offset);
     Ok(vec![Finding {
         message: format!(
-            "the disk holds footers of earlier ends at {}: it was made longer by appending; if a file system lies there, 512 bytes of it were replaced",
+            "the disk holds footers of earlier ends at {}: it was made longer by appending; if a file system lies there, 512 bytes of \
+             it were replaced",
             shared::first_three(&places, ", ")
         ),
         actual: format!("{} inside the disk", if stale.len() == 1 { "1 footer".to_owned() } else { format!("{} footers", stale.len()) }),

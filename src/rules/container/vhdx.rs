@@ -10,9 +10,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     profile: Profile::Azure,
     applies_to: "VHDX files",
     summary: "The file is a VHD, not a VHDX.",
-    azure_error: Some(
-        "The specified cookie value in VHD footer indicates that disk '<n>' with blob <url> is not a supported VHD. Disk is expected to have cookie value 'conectix'.",
-    ),
+    azure_error: Some(shared::COOKIE_ERROR),
     source: source::PREPARE_LINUX,
     docs: r"## What it checks
 
@@ -35,7 +33,9 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         return Err(Skip::not_applicable("the file is not a VHDX"));
     }
     Ok(vec![Finding {
-        message: "the file is a VHDX; Azure takes that format only for Ultra and Premium SSD v2 data disks with sectors of 4096 bytes, never for OS disks or images".to_owned(),
+        message: "the file is a VHDX; Azure takes that format only for Ultra and Premium SSD v2 data disks with sectors of 4096 bytes, \
+                  never for OS disks or images"
+            .to_owned(),
         actual: "vhdx".to_owned(),
         required: "vhd".to_owned(),
         place: Some(Place::Bytes { offset: 0, length: 8 }),

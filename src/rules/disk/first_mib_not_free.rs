@@ -21,8 +21,8 @@ Every partition of the OS disk must start at sector 2048 (byte 1048576) or later
 
 ## Why it matters
 
-The Marketplace keeps the first 1 MiB of an OS disk for itself, and certification refuses images that use it. Old installers started the
-first partition at sector 63.
+Certification refuses images that use the first MiB of the OS disk. Azure itself does not. Old installers started the first partition at
+sector 63.
 
 ## How to fix it
 

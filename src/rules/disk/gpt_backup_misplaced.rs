@@ -75,9 +75,7 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         let way = if at < expected { "before" } else { "behind" };
         let distance = at.abs_diff(expected);
         (
-            format!(
-                "the backup GPT stands at byte {at} of the disk, {distance} bytes {way} its last sector, as after a change of the disk's size"
-            ),
+            format!("the backup GPT stands at byte {at} of the disk, {distance} bytes {way} its last sector, as after a change of size"),
             format!("byte {at}"),
         )
     } else if table.backup_valid == Some(false) {

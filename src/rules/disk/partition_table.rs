@@ -12,7 +12,7 @@ pub(in crate::rules) static DAMAGED: Rule = Rule {
     profile: Profile::Azure,
     applies_to: "disks with a partition table",
     summary: "At least one of the two copies of a GPT is sound.",
-    azure_error: Some("The boot loader did not load an operating system."),
+    azure_error: None,
     source: source::GPT,
     docs: r"## What it checks
 
@@ -57,7 +57,7 @@ Copy or convert the disk again from its source, at its full size. Growing it add
 pub(in crate::rules) static OVERLAP: Rule = Rule {
     code: "GEN102",
     name: "partitions-overlap",
-    requirement: "C-24",
+    requirement: "C-22",
     severity: Severity::Warning,
     profile: Profile::Azure,
     applies_to: "disks with a partition table",

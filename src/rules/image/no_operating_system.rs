@@ -42,7 +42,8 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
                 required: "an OS disk".to_owned(),
                 place: None,
                 remedy: Remedy::hand(
-                    "leave --as away and use --role data to prepare it as a data disk; use --role os if there is an operating system on it after all",
+                    "leave --as away and use --role data to prepare it as a data disk; use --role os if there is an operating system \
+                     on it after all",
                 ),
             }])
         }

@@ -44,12 +44,11 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
     if found == wanted {
         return Ok(vec![]);
     }
-    let evidence = shared::first_three(&os.state_evidence, "; ");
-    let why = if evidence.is_empty() { String::new() } else { format!(" ({})", evidence.trim_end_matches('.')) };
+    let why = shared::because(&os.state_evidence);
     let (effect, cure) = match (found, wanted) {
         (State::Specialized, _) => (
             "used as generalized, it keeps its old name and accounts, and Azure gives up after 40 minutes",
-            "generalize it in its machine (sysprep /generalize /oobe /shutdown, or waagent -deprovision+user), or use it with --as specialized",
+            "generalize it in its machine (sysprep /generalize /oobe, or waagent -deprovision+user), or use it with --as specialized",
         ),
         (State::Generalized, _) => (
             "used as specialized, it waits for a first set-up that nobody gives it",
