@@ -1,0 +1,280 @@
+//! Whether disks are ready: the verdict first, then what to do, in the order of doing it.
+
+use super::paint::{Ink, Page, Span, count, glue, plain};
+use super::{dotted, summary};
+use crate::bytes::printable;
+use crate::facts::{DiskFacts, Role};
+use crate::report::{Checked, Look};
+use crate::rules::{Found, Outcome, Place, Profile, Remedy, Severity, Skip, Verdict};
+
+/// `check`.
+#[must_use]
+pub fn check(checked: &Checked<'_>, look: &Look) -> String {
+    let mut page = Page::new(look);
+    let alone = checked.disks.len() == 1;
+    for (place, facts) in checked.disks.iter().enumerate() {
+        page.blank();
+        verdict(&mut page, &facts.path, checked.outcomes.verdict(checked.target, Some(place)));
+        let what = summary(facts).into_iter().map(|(_, part)| Ink::Dim.text(glue(part))).collect();
+        page.flow(&[plain("  ")], 2, &dotted(what));
+        // Rules over the image are told with its only disk, or after all of them.
+        let part = Part::of(checked, |about| about == Some(place) || (alone && about.is_none()));
+        part.tell(&mut page);
+        if checked.image.is_none() || alone {
+            next(&mut page, checked, &part, facts);
+        }
+    }
+    if alone {
+        return page.text();
+    }
+    let image = Part::of(checked, |about| about.is_none());
+    if !image.outcomes.is_empty() || !image.findings.is_empty() {
+        page.blank();
+        verdict(&mut page, "the image", checked.verdict());
+        image.tell(&mut page);
+    }
+    totals(&mut page, checked);
+    page.text()
+}
+
+fn verdict(page: &mut Page<'_>, name: &str, verdict: Verdict) {
+    let word = match verdict {
+        Verdict::Ready => Ink::Green.text("ready"),
+        Verdict::Undecided => Ink::Yellow.text("UNDECIDED"),
+        Verdict::NotReady => Ink::Red.text("NOT READY"),
+    };
+    let rest = match verdict {
+        Verdict::Ready | Verdict::NotReady => " for Azure",
+        Verdict::Undecided => ": nothing was found against it, but not everything could be judged",
+    };
+    page.flow(&[Ink::Bold.text(name), plain(": ")], 2, &[word, plain(rest)]);
+}
+
+/// What the rules said of one disk, or of the image.
+struct Part<'a> {
+    /// Curable by hand only, and counting.
+    hand: Vec<&'a Found>,
+    /// Curable by `prepare`, and counting.
+    prepare: Vec<&'a Found>,
+    /// Not counting.
+    light: Vec<&'a Found>,
+    waived: Vec<&'a Found>,
+    findings: Vec<&'a Found>,
+    outcomes: Vec<&'a Outcome>,
+}
+
+impl<'a> Part<'a> {
+    fn of(checked: &Checked<'a>, concerns: impl Fn(Option<usize>) -> bool) -> Self {
+        let all: Vec<&Found> = checked.outcomes.findings.iter().filter(|found| concerns(found.disk)).collect();
+        let outcomes = checked.outcomes.outcomes.iter().filter(|outcome| concerns(outcome.disk)).collect();
+        let mut part = Self { hand: vec![], prepare: vec![], light: vec![], waived: vec![], findings: all.clone(), outcomes };
+        for found in all {
+            let group = match &found.finding.remedy {
+                _ if found.waived.is_some() => &mut part.waived,
+                _ if found.severity < checked.target.fail_on => &mut part.light,
+                Remedy::Hand(_) => &mut part.hand,
+                Remedy::Prepare(_) => &mut part.prepare,
+            };
+            group.push(found);
+        }
+        part
+    }
+
+    fn undecided(&self) -> Vec<&'a Outcome> {
+        let stands = |outcome: &&Outcome| outcome.waived.is_none() && outcome.severity == Severity::Error;
+        self.outcomes.iter().copied().filter(stands).filter(|outcome| matches!(outcome.result, Err(Skip::Undecided(_)))).collect()
+    }
+
+    fn tell(&self, page: &mut Page<'_>) {
+        let groups = [
+            ("By hand, in this order", &self.hand),
+            ("Cured by vhdkit prepare", &self.prepare),
+            ("Warnings and notes", &self.light),
+            ("Waived", &self.waived),
+        ];
+        for (title, group) in groups {
+            if !group.is_empty() {
+                page.heading(Ink::Bold, title);
+                findings(page, group);
+            }
+        }
+        let open = self.undecided();
+        if !open.is_empty() {
+            page.heading(Ink::Bold, "Undecided");
+            undecided(page, &open);
+        }
+        if page.verbose() && !self.outcomes.is_empty() {
+            page.heading(Ink::Bold, "Rules");
+            let rows: Vec<Vec<Span>> = self.outcomes.iter().map(|outcome| rule_row(outcome)).collect();
+            page.table(2, &[], &rows);
+        }
+        let counts = counts(&self.findings, &self.outcomes);
+        if !counts.is_empty() {
+            page.blank();
+            page.flow(&[], 0, &counts);
+        }
+    }
+}
+
+/// Findings, each with an empty line before it.
+pub(super) fn findings(page: &mut Page<'_>, group: &[&Found]) {
+    for found in group {
+        page.blank();
+        finding(page, found);
+    }
+}
+
+fn severity_ink(severity: Severity) -> Ink {
+    match severity {
+        Severity::Error => Ink::Red,
+        Severity::Warning => Ink::Yellow,
+        Severity::Note => Ink::Cyan,
+    }
+}
+
+fn finding(page: &mut Page<'_>, found: &Found) {
+    let ink = if found.waived.is_some() { Ink::Dim } else { severity_ink(found.severity) };
+    let head = ink.text(format!("{}[{}]", found.severity, found.rule.code));
+    let body = [Ink::Bold.text(format!(" {}: ", found.rule.name)), plain(&found.finding.message)];
+    page.flow(&[head, plain(" ")], 2, &body);
+    let place = found.finding.place.as_ref().map(|place| match place {
+        Place::Bytes { offset, length: 1 } => format!("byte {offset}"),
+        Place::Bytes { offset, length } => format!("byte {offset}, {}", glue(format!("{length} bytes"))),
+        Place::File { path, line: Some(line) } => format!("{path}:{line}"),
+        Place::File { path, line: None } => path.clone(),
+        Place::Registry(value) => value.clone(),
+    });
+    let cure = match &found.finding.remedy {
+        Remedy::Prepare(need) => need.text(),
+        Remedy::Hand(text) => format!("by hand: {text}"),
+    };
+    let waived = found.waived.as_ref().map(|reason| if reason.is_empty() { "no reason given".to_owned() } else { reason.clone() });
+    let rows = [
+        ("at", place),
+        ("found", Some(found.finding.actual.clone())),
+        ("needs", Some(found.finding.required.clone())),
+        ("azure", found.rule.azure_error.map(|text| format!("\"{text}\""))),
+        ("cure", Some(cure)),
+        ("waived", waived),
+    ];
+    for (key, value) in rows {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let ink = if key == "cure" { Ink::Green } else { Ink::Dim };
+            page.entry(2, &ink.text(key), 8, &[plain(value)]);
+        }
+    }
+}
+
+/// Rules that could not be decided, those with the same reason together.
+pub(super) fn undecided(page: &mut Page<'_>, open: &[&Outcome]) {
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for outcome in open {
+        let Err(Skip::Undecided(reason)) = &outcome.result else { continue };
+        let name = glue(format!("{} {}", outcome.rule.code, outcome.rule.name));
+        match groups.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => groups.push((reason, vec![name])),
+        }
+    }
+    for (reason, names) in groups {
+        page.flow(&[plain("  ")], 2, &[Ink::Yellow.text(names.join(", "))]);
+        page.flow(&[plain("    ")], 4, &[plain(reason)]);
+    }
+}
+
+fn rule_row(outcome: &Outcome) -> Vec<Span> {
+    let (word, reason) = match &outcome.result {
+        Ok(0) => (Ink::Green.text("pass"), String::new()),
+        Ok(number) => {
+            (severity_ink(outcome.severity).text("finding"), if *number > 1 { format!("{number} findings") } else { String::new() })
+        }
+        Err(Skip::NotApplicable(reason)) => (Ink::Dim.text("n/a"), reason.clone()),
+        Err(Skip::Undecided(reason)) => (Ink::Yellow.text("undecided"), reason.clone()),
+    };
+    vec![word, plain(outcome.rule.code), plain(outcome.rule.name), Ink::Dim.text(reason)]
+}
+
+/// `2 errors · 1 warning · 17 passed · 6 not applicable · 1 undecided`.
+pub(super) fn counts(findings: &[&Found], outcomes: &[&Outcome]) -> Vec<Span> {
+    let mut parts = Vec::new();
+    for severity in [Severity::Error, Severity::Warning, Severity::Note] {
+        let number = findings.iter().filter(|found| found.severity == severity && found.waived.is_none()).count();
+        if number > 0 {
+            parts.push(severity_ink(severity).text(count(number, &severity.to_string())));
+        }
+    }
+    let waived = findings.iter().filter(|found| found.waived.is_some()).count();
+    let of = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
+    let passed = of(|outcome| outcome.result == Ok(0));
+    let rest = [
+        (waived, "waived", Ink::Plain),
+        (passed, "passed", Ink::Green),
+        (of(|outcome| matches!(outcome.result, Err(Skip::NotApplicable(_)))), "not applicable", Ink::Dim),
+        (of(|outcome| matches!(outcome.result, Err(Skip::Undecided(_)))), "undecided", Ink::Yellow),
+    ];
+    parts.extend(rest.iter().filter(|(number, ..)| *number > 0).map(|(number, word, ink)| ink.text(glue(format!("{number} {word}")))));
+    dotted(parts)
+}
+
+/// What to type next, where `prepare` would cure everything.
+fn next(page: &mut Page<'_>, checked: &Checked<'_>, part: &Part<'_>, facts: &DiskFacts) {
+    let curable = !part.prepare.is_empty() && part.hand.is_empty() && part.undecided().is_empty();
+    if !curable || printable(&facts.path) != facts.path {
+        return;
+    }
+    let target = checked.target;
+    let mut command = format!("vhdkit prepare {}", quoted(&facts.path));
+    let mut hint = "";
+    match (target.state, facts.role.value()) {
+        (Some(state), _) => command.push_str(&format!(" --as {state}")),
+        (None, Some(Role::Data)) => command.push_str(" --role data"),
+        (None, _) => match facts.os.value().and_then(|os| os.state.value()) {
+            Some(state) => command.push_str(&format!(" --as {state}")),
+            None => {
+                command.push_str(" --as specialized");
+                hint = "   (or --as generalized)";
+            }
+        },
+    }
+    command.extend(target.generation.map(|generation| format!(" --generation {generation}")));
+    if target.profile != Profile::default() {
+        command.push_str(&format!(" --profile {}", target.profile));
+    }
+    if target.fail_on != Severity::default() {
+        command.push_str(&format!(" --fail-on {}", target.fail_on));
+    }
+    let mut waived: Vec<&str> = part.waived.iter().map(|found| found.rule.code).collect();
+    waived.dedup();
+    for code in waived {
+        command.push_str(&format!(" --waive {code}"));
+    }
+    command.push_str(" -o out/");
+    page.blank();
+    // Not wrapped: it is there to be copied.
+    page.line(&[Ink::Dim.text("next: "), Ink::Cyan.text(command), Ink::Dim.text(hint)]);
+}
+
+/// A path as a POSIX shell reads it.
+fn quoted(path: &str) -> String {
+    let tame = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ',' | ':' | '@' | '%');
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
+    if !path.is_empty() && path.chars().all(tame) { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
+/// The last lines over several disks.
+fn totals(page: &mut Page<'_>, checked: &Checked<'_>) {
+    if checked.disks.is_empty() {
+        return;
+    }
+    let number =
+        |wanted: Verdict| (0..checked.disks.len()).filter(|place| checked.outcomes.verdict(checked.target, Some(*place)) == wanted).count();
+    let words =
+        [(Verdict::Ready, "ready", Ink::Green), (Verdict::NotReady, "not ready", Ink::Red), (Verdict::Undecided, "undecided", Ink::Yellow)];
+    let parts = words.into_iter().map(|(verdict, word, ink)| (number(verdict), word, ink)).filter(|(number, ..)| *number > 0);
+    let parts = parts.map(|(number, word, ink)| ink.text(glue(format!("{number} {word}")))).collect();
+    let mut body = vec![Ink::Bold.text(format!("{}: ", count(checked.disks.len(), "disk")))];
+    body.extend(dotted(parts));
+    page.blank();
+    page.flow(&[], 2, &body);
+}
