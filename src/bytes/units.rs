@@ -43,24 +43,30 @@ pub fn int_usize(value: u64) -> usize {
 pub struct ByteSize(pub u64);
 
 impl ByteSize {
-    /// The size in its largest fitting binary unit, at most two decimals, without the bytes: `127 GiB`, `1.5 MiB`.
+    /// The size in a binary unit, without the bytes: `127 GiB`, `1.5 MiB`.
+    ///
+    /// Whole MiB are printed exactly, in the largest unit that needs no more than two decimals. Other sizes are cut to two decimals,
+    /// never rounded up and never shown as whole: a size just off a limit must not print as the limit.
     #[must_use]
     pub fn short(self) -> String {
         let bytes = self.0;
-        for (unit, name) in [(TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")] {
+        let units = [(TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
+        for (unit, name) in units.into_iter().filter(|(unit, _)| bytes >= *unit) {
             // Sizes between 1 and 10 TiB that are not whole TiB read better in GiB: 2040 GiB, not 1.99 TiB.
             let skip = unit == TIB && !bytes.is_multiple_of(TIB) && bytes < TIB.saturating_mul(10);
-            if bytes >= unit && !skip {
-                let whole = bytes.checked_div(unit).unwrap_or_default();
-                let rest = bytes.checked_rem(unit).unwrap_or_default();
-                // Truncated, never rounded up: a size just below a limit must not print as the limit.
-                let hundredths = u128::from(rest).saturating_mul(100).checked_div(u128::from(unit)).unwrap_or_default();
-                return match hundredths {
-                    0 => format!("{whole} {name}"),
-                    h if h % 10 == 0 => format!("{whole}.{} {name}", h / 10),
-                    h => format!("{whole}.{h:02} {name}"),
-                };
+            let whole = bytes.checked_div(unit).unwrap_or_default();
+            let rest = bytes.checked_rem(unit).unwrap_or_default();
+            let scaled = u128::from(rest).saturating_mul(100);
+            let hundredths = scaled.checked_div(u128::from(unit)).unwrap_or_default();
+            let exact = scaled.is_multiple_of(u128::from(unit));
+            if skip || (!exact && unit > MIB && bytes.is_multiple_of(MIB)) {
+                continue;
             }
+            return match hundredths {
+                0 if exact => format!("{whole} {name}"),
+                h if exact && h % 10 == 0 => format!("{whole}.{} {name}", h / 10),
+                h => format!("{whole}.{h:02} {name}"),
+            };
         }
         format!("{bytes} bytes")
     }
@@ -163,7 +169,9 @@ mod tests {
             (0, "0 bytes"),
             (511, "511 bytes"),
             (35_651_584, "34 MiB (35651584 bytes)"),
-            (35_651_585, "34 MiB (35651585 bytes)"),
+            (35_651_585, "34.00 MiB (35651585 bytes)"),
+            (1025 * MIB, "1025 MiB (1074790400 bytes)"),
+            (593_645_568, "566.14 MiB (593645568 bytes)"),
             (1536 * MIB, "1.5 GiB (1610612736 bytes)"),
             (2040 * GIB, "2040 GiB (2190433320960 bytes)"),
             (2 * TIB, "2 TiB (2199023255552 bytes)"),

@@ -150,7 +150,7 @@ extern "C" fn on_bus_error(_signal: libc::c_int, about: *mut libc::siginfo_t, _c
                 std::ptr::without_provenance_mut(address.wrapping_sub(within)),
                 page,
                 libc::PROT_READ,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+                libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED,
                 -1,
                 0,
             )

@@ -9,7 +9,7 @@ disk.vhd  dynamic VHD · 30 GiB · GPT, 3 partitions · OS disk
 
   file      1.17 GiB (1258354176 bytes)
   made by   XenServer 1.3 (tap), 2024-05-06T07:08:09Z
-  disk      30 GiB (32212254720 bytes), 1.17 GiB allocated
+  disk      30 GiB (32212254720 bytes), 1200 MiB allocated
   footer    checksum ok, at byte 1258353664
   id        8392ddae-ee02-9e4f-8111-50f4f6c6f227
   blocks    15360 of 2 MiB, 600 allocated
@@ -85,7 +85,7 @@ disk.vhd → out/disk.vhd
   1. write the disk inside the dynamic VHD as a fixed VHD
   2. write the footer: fixed, 30 GiB (32212254720 bytes), creator 'win ' 10.0,
      unique id 8392ddae-ee02-9e4f-8111-50f4f6c6f227
-  writes    30 GiB (32212255232 bytes)
+  writes    30.00 GiB (32212255232 bytes)
   cures     VHD002 not-fixed
 
 dry run: nothing was written
