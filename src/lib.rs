@@ -17,6 +17,7 @@
 )]
 
 pub mod bytes;
+pub mod cli;
 pub mod container;
 pub mod partition;
 pub mod volume;

@@ -98,6 +98,12 @@ impl Outcomes {
         self.outcomes.push(Outcome { rule, disk, severity, result, waived });
     }
 
+    /// Takes over what was said of one disk that was judged alone, as that of disk `place`.
+    pub fn append(&mut self, other: Self, place: usize) {
+        self.outcomes.extend(other.outcomes.into_iter().map(|outcome| Outcome { disk: Some(place), ..outcome }));
+        self.findings.extend(other.findings.into_iter().map(|found| Found { disk: Some(place), ..found }));
+    }
+
     /// The verdict on one disk, or on everything.
     #[must_use]
     pub fn verdict(&self, target: &Target, disk: Option<usize>) -> Verdict {

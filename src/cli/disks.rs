@@ -1,0 +1,115 @@
+//! Opening the disks that the user names.
+
+use super::args::{Asking, Common, Opening};
+use crate::bytes::host::Access;
+use crate::bytes::{Bytes, HostFile, printable};
+use crate::container::{ParentSearch, Source};
+use crate::facts::{Fact, Role};
+use crate::inspect::{self, Inspected, Options};
+use crate::rules::{Subject, Target};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A disk of the user's, open and inspected.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) host: Arc<HostFile>,
+    pub(super) inspected: Inspected,
+}
+
+impl Opened {
+    /// The file's bytes.
+    pub(super) fn file(&self) -> Bytes {
+        self.host.clone()
+    }
+
+    /// Fails when the disk, or a parent of it, was changed since it was opened.
+    pub(super) fn unchanged(&self) -> anyhow::Result<()> {
+        self.host.unchanged().with_context(|| format!("cannot rely on '{}'", shown(&self.path)))?;
+        for parent in &self.inspected.container.parents {
+            parent.file.unchanged().with_context(|| format!("cannot rely on the parent disk '{}'", shown(&parent.path)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A path for messages.
+pub(super) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+/// How bulk reads are done.
+pub(super) fn access(common: &Common) -> Access {
+    if common.no_mmap { Access::Positional } else { Access::Mapped }
+}
+
+/// Opens and inspects one disk.
+pub(super) fn open(path: &Path, opening: &Opening, access: Access) -> anyhow::Result<Opened> {
+    let host = Arc::new(HostFile::open(path, access).with_context(|| format!("cannot open '{}'", shown(path)))?);
+    let file: Bytes = host.clone();
+    let search = ParentSearch { directories: opening.parent_dir.clone(), access };
+    let source = Source { file: &file, path, search: &search };
+    let inspected = inspect::disk(&source, Options { deep: opening.deep }).with_context(|| format!("cannot read '{}'", shown(path)))?;
+    let opened = Opened { path: path.to_owned(), host, inspected };
+    opened.unchanged()?;
+    Ok(opened)
+}
+
+/// Fails where a directory for parents is none.
+pub(super) fn check_parent_dirs(opening: &Opening) -> anyhow::Result<()> {
+    for dir in &opening.parent_dir {
+        let is_dir = std::fs::metadata(dir).with_context(|| format!("--parent-dir '{}'", shown(dir)))?.is_dir();
+        anyhow::ensure!(is_dir, "--parent-dir '{}' is not a directory", shown(dir));
+    }
+    Ok(())
+}
+
+/// The question, as the rules take it.
+pub(super) fn target(asking: &Asking) -> Target {
+    Target {
+        state: asking.state.map(Into::into),
+        profile: asking.profile.into(),
+        generation: asking.generation,
+        fail_on: asking.fail_on.into(),
+    }
+}
+
+/// A disk as the rules take it: the OS disk of the question, or one of its data disks.
+pub(super) fn subject<'a>(opened: &'a Opened, lun: Option<u8>, asking: &Asking) -> Subject<'a> {
+    let facts = &opened.inspected.facts;
+    let role = match (lun, asking.role) {
+        (Some(_), _) => Fact::Known(Role::Data),
+        (None, Some(role)) => Fact::Known(role.into()),
+        (None, None) => facts.role.clone(),
+    };
+    Subject { facts, role, lun, in_image: !asking.data.is_empty() }
+}
+
+/// Fails on data disks that contradict each other or the OS disk, before any work is done.
+pub(super) fn check_data(os: &[PathBuf], asking: &Asking) -> anyhow::Result<()> {
+    if asking.data.is_empty() {
+        return Ok(());
+    }
+    anyhow::ensure!(os.len() == 1, "--data belongs to one image: give one OS disk, not {}", os.len());
+    let is_data = asking.role.map(Role::from) == Some(Role::Data);
+    anyhow::ensure!(!is_data, "--data belongs to an image with an OS disk, and --role data says that the disk is none");
+    let mut seen: Vec<(PathBuf, String)> = os.iter().map(|path| (identity(path), format!("'{}'", shown(path)))).collect();
+    for (place, disk) in asking.data.iter().enumerate() {
+        let twice = asking.data.iter().take(place).any(|other| other.lun == disk.lun);
+        anyhow::ensure!(!twice, "LUN {} is given twice; each data disk needs its own", disk.lun);
+        let id = identity(&disk.path);
+        let name = format!("'{}' (LUN {})", shown(&disk.path), disk.lun);
+        if let Some((_, other)) = seen.iter().find(|(path, _)| *path == id) {
+            anyhow::bail!("{name} and {other} are the same file");
+        }
+        seen.push((id, name));
+    }
+    Ok(())
+}
+
+/// What tells one file from another: its real path.
+pub(super) fn identity(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,45 @@
+//! Words in, words out, exit status.
+
+mod args;
+mod check;
+mod disks;
+mod inspect;
+mod interrupt;
+mod output;
+mod prepare;
+mod progress;
+mod rules;
+mod status;
+mod verify;
+
+pub use args::Cli;
+pub use status::Status;
+
+use args::Command;
+use std::io;
+
+/// Runs a command.
+///
+/// # Errors
+///
+/// Whatever keeps it from being done: status 2. A broken pipe is one too, and no failure ([`is_broken_pipe`]).
+pub fn run(cli: &Cli) -> anyhow::Result<Status> {
+    interrupt::install()?;
+    let common = &cli.common;
+    match &cli.command {
+        Command::Inspect(args) => inspect::run(args, common),
+        Command::Check(args) => check::run(args, common),
+        Command::Prepare(args) => prepare::run(args, common),
+        Command::Verify(args) => verify::run(args, common),
+        Command::Rules(args) => rules::list(args, common),
+        Command::Explain(args) => rules::explain(args, common),
+        Command::Completions { shell } => rules::completions(*shell),
+        Command::Man { command } => rules::man(command.as_deref()),
+    }
+}
+
+/// Whether an error comes down to a reader that has gone away, such as `head`.
+#[must_use]
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}

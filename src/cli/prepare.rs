@@ -1,0 +1,333 @@
+//! `vhdkit prepare`: judge, plan, judge the plan, write, read again, publish. All disks of an image, or none.
+
+use super::args::{Common, DigestChoice, PrepareArgs};
+use super::check::{image_kind, judge_all};
+use super::disks::{self, Opened, shown};
+use super::progress::Shown;
+use super::{Status, interrupt, output};
+use crate::bytes::{Bytes, SECTOR};
+use crate::container::OpenError;
+use crate::facts::json::SCHEMA_VERSION;
+use crate::facts::{DiskFacts, Role};
+use crate::inspect::Inspected;
+use crate::prepare::copy::{Copied, CopyError, CopyOptions};
+use crate::prepare::staged::Verified;
+use crate::prepare::{self, Disk, Identity, Image, MANIFEST, Manifest, Plan, SUMS, Tool, Waived, WriteError};
+use crate::report::{Checked, Planned, Prepared, Stage, json, text};
+use crate::rules::{Outcomes, Subject, Target, Verdict};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+/// A disk on its way.
+struct Candidate {
+    opened: Opened,
+    lun: Option<u8>,
+    /// File name of the output.
+    name: String,
+    identity: Identity,
+    plan: Option<Plan>,
+}
+
+pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status> {
+    check_arguments(args)?;
+    let name = args.name.clone().unwrap_or_else(|| image_name(&args.disk));
+    let directory = args.output.clone().unwrap_or_else(|| PathBuf::from("."));
+    check_outputs(args, &name, &directory)?;
+    let mut candidates = open_all(args, common, &name)?;
+    let target = disks::target(&args.asking);
+
+    let outcomes = judge_candidates(args, &candidates, &target);
+    for (place, candidate) in candidates.iter_mut().enumerate() {
+        candidate.plan = plan(args, candidate, &outcomes, place)?;
+    }
+    let candidates = candidates;
+    let facts: Vec<&DiskFacts> = candidates.iter().map(|candidate| &candidate.opened.inspected.facts).collect();
+    let subjects = subjects(args, &candidates);
+    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target) };
+    let tell = |stage: Stage<'_>| -> anyhow::Result<()> {
+        let disks = candidates.iter().map(|candidate| planned(candidate, &directory)).collect();
+        let prepared = Prepared { checked, disks, stage };
+        output::report(common, args.format, &[], |look| text::prepare(&prepared, look), || Ok(json::prepare(&prepared)?))
+    };
+
+    let blockers = prepare::blockers(outcomes.findings.iter(), target.fail_on, &args.allow);
+    if !blockers.is_empty() {
+        tell(Stage::Blocked(blockers))?;
+        return Ok(Status::NotReady);
+    }
+    let undecided = outcomes.undecided_errors().any(|outcome| !args.allow.iter().any(|code| code == outcome.rule.code));
+    if undecided && !args.allow_undecided {
+        tell(Stage::Undecided)?;
+        return Ok(Status::NotReady);
+    }
+    let images = build_all(&candidates)?;
+    let expected = inspect_all(&candidates, &images, &directory)?;
+    let after = judge_planned(args, &candidates, &expected, &target);
+    let expected_facts: Vec<&DiskFacts> = expected.iter().map(|inspected| &inspected.facts).collect();
+    let will_be = Checked { disks: &expected_facts, outcomes: &after, target: &target, image: checked.image };
+    if will_be.verdict() == Verdict::NotReady || (will_be.verdict() == Verdict::Undecided && !args.allow_undecided) {
+        tell(Stage::NotCured(&will_be))?;
+        return Ok(Status::NotReady);
+    }
+    if args.dry_run {
+        tell(Stage::DryRun)?;
+        return Ok(Status::Ready);
+    }
+
+    let cancel = interrupt::defer();
+    let mut written: Vec<(Verified, Copied)> = Vec::new();
+    for ((candidate, image), expected) in candidates.iter().zip(&images).zip(&expected) {
+        match write_one(args, common, candidate, image, expected, &directory, &cancel) {
+            Ok(one) => written.push(one),
+            Err(WriteError::Copy(CopyError::Cancelled)) => return Ok(interrupt::status()),
+            Err(error) => return Err(error).with_context(|| format!("cannot write '{}'", shown(&directory.join(&candidate.name)))),
+        }
+    }
+    for candidate in &candidates {
+        candidate.opened.unchanged().context("nothing was written")?;
+    }
+    if cancel.load(std::sync::atomic::Ordering::SeqCst) {
+        return Ok(interrupt::status());
+    }
+    let manifest = manifest(args, &name, &candidates, &written, &will_be);
+    publish(args, &directory, &candidates, written, &manifest)?;
+    let skipped = manifest.disks.iter().map(|disk| disk.upload_size_bytes.saturating_sub(disk.data_bytes)).sum();
+    tell(Stage::Written { manifest: &manifest, directory: directory.to_string_lossy().into_owned(), skipped })?;
+    Ok(Status::Ready)
+}
+
+/// Refuses what contradicts itself before any file is opened.
+fn check_arguments(args: &PrepareArgs) -> anyhow::Result<()> {
+    let data = args.asking.role.map(Role::from) == Some(Role::Data);
+    anyhow::ensure!(
+        args.asking.state.is_some() || data,
+        "say what the image is for: --as generalized or --as specialized (or --role data for a data disk alone)"
+    );
+    anyhow::ensure!(
+        args.asking.state.is_none() || !data,
+        "--as is for an image with an OS disk, and --role data says that the disk is none; give one of the two"
+    );
+    disks::check_data(std::slice::from_ref(&args.disk), &args.asking)?;
+    disks::check_parent_dirs(&args.opening)
+}
+
+/// Names of the files that will be written, without the manifest's.
+fn output_names(args: &PrepareArgs, name: &str) -> Vec<String> {
+    let data = args.asking.data.iter().map(|disk| format!("{name}-lun{}.vhd", disk.lun));
+    std::iter::once(format!("{name}.vhd")).chain(data).collect()
+}
+
+/// Refuses outputs that exist, and outputs on a source, before any work is done.
+fn check_outputs(args: &PrepareArgs, name: &str, directory: &Path) -> anyhow::Result<()> {
+    if args.output.is_none() {
+        return Ok(());
+    }
+    if let Ok(metadata) = std::fs::metadata(directory) {
+        anyhow::ensure!(metadata.is_dir(), "the output '{}' is not a directory", shown(directory));
+    }
+    let sources: Vec<PathBuf> =
+        std::iter::once(&args.disk).chain(args.asking.data.iter().map(|disk| &disk.path)).map(|path| disks::identity(path)).collect();
+    let has_manifest = directory.join(MANIFEST).exists();
+    let small = [Some(MANIFEST), args.sha256.then_some(SUMS)].into_iter().flatten().map(str::to_owned);
+    for file in output_names(args, name).into_iter().chain(small) {
+        let path = directory.join(&file);
+        if std::fs::symlink_metadata(&path).is_err() {
+            continue;
+        }
+        anyhow::ensure!(
+            !sources.contains(&disks::identity(&path)),
+            "'{}' is a source itself; vhdkit never writes on a source: choose another directory or --name",
+            shown(&path)
+        );
+        let unfinished = if has_manifest { "" } else { " (there is no manifest beside it: an earlier run may have been interrupted)" };
+        anyhow::ensure!(args.overwrite || args.dry_run, "'{}' exists{unfinished}; --overwrite replaces it", shown(&path));
+    }
+    Ok(())
+}
+
+/// The source's name without its endings, fit for a resource in Azure.
+fn image_name(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = stem.chars().map(fits).take(70).collect();
+    let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    if name.is_empty() { "disk".to_owned() } else { name.to_owned() }
+}
+
+fn open_all(args: &PrepareArgs, common: &Common, name: &str) -> anyhow::Result<Vec<Candidate>> {
+    let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
+    let paths = std::iter::once((&args.disk, None)).chain(data);
+    paths
+        .zip(output_names(args, name))
+        .map(|((path, lun), name)| {
+            let opened = disks::open(path, &args.opening, disks::access(common))?;
+            if let Err(OpenError::Parent(error)) = &opened.inspected.container.disk {
+                // Without its parent there is nothing to judge as an image: that is trouble, not a verdict.
+                anyhow::bail!("cannot prepare '{}': {error}", shown(path));
+            }
+            let identity = Identity::of(&opened.inspected.container, &name).with_context(|| format!("cannot read '{}'", shown(path)));
+            let identity = match identity {
+                // A disk that is damaged at its start has findings that say so; it needs no identity.
+                Err(_) => Identity { unique_id: crate::bytes::Guid::NIL, timestamp: 0 },
+                Ok(identity) => identity,
+            };
+            Ok(Candidate { opened, lun, name, identity, plan: None })
+        })
+        .collect()
+}
+
+fn subjects<'a>(args: &PrepareArgs, candidates: &'a [Candidate]) -> Vec<Subject<'a>> {
+    candidates.iter().map(|candidate| disks::subject(&candidate.opened, candidate.lun, &args.asking)).collect()
+}
+
+fn judge_candidates(args: &PrepareArgs, candidates: &[Candidate], target: &Target) -> Outcomes {
+    judge_all(&subjects(args, candidates), target, &args.asking.waive)
+}
+
+/// Judges the planned disks: with the roles of their sources, and with what was allowed taken as waived.
+fn judge_planned(args: &PrepareArgs, candidates: &[Candidate], expected: &[Inspected], target: &Target) -> Outcomes {
+    let mut planned = subjects(args, candidates);
+    for (subject, inspected) in planned.iter_mut().zip(expected) {
+        subject.facts = &inspected.facts;
+    }
+    let allowed = args.allow.iter().map(|code| (code.clone(), "allowed".to_owned()));
+    let waivers: Vec<(String, String)> = args.asking.waive.iter().cloned().chain(allowed).collect();
+    judge_all(&planned, target, &waivers)
+}
+
+fn plan(args: &PrepareArgs, candidate: &Candidate, outcomes: &Outcomes, place: usize) -> anyhow::Result<Option<Plan>> {
+    let facts = &candidate.opened.inspected.facts;
+    let findings = outcomes.findings.iter().filter(|found| found.disk == Some(place));
+    let grow = if place == 0 { args.size.map(|size| size.0) } else { None };
+    match prepare::plan(facts, &candidate.identity.unique_id.to_string(), findings, grow) {
+        Ok(plan) => Ok(Some(plan)),
+        // Findings say why; the report shows them.
+        Err(prepare::CannotPlan::NoDisk) => Ok(None),
+        Err(error) if args.size.is_some() => Err(error).context("--size"),
+        // The size in the footer is a lie that a rule of its own tells about.
+        Err(_) => Ok(None),
+    }
+}
+
+fn planned<'a>(candidate: &'a Candidate, directory: &Path) -> Planned<'a> {
+    Planned {
+        source: &candidate.opened.inspected.facts,
+        output: directory.join(&candidate.name).to_string_lossy().into_owned(),
+        plan: candidate.plan.as_ref(),
+    }
+}
+
+fn build_all(candidates: &[Candidate]) -> anyhow::Result<Vec<Bytes>> {
+    let build = |candidate: &Candidate| -> anyhow::Result<Bytes> {
+        let inspected = &candidate.opened.inspected;
+        let plan = candidate.plan.as_ref().context("there is no disk in it that can be read")?;
+        let built = prepare::build(plan, &candidate.opened.file(), &inspected.container, inspected.table.as_ref(), &candidate.identity);
+        Ok(built?)
+    };
+    candidates.iter().map(|one| build(one).with_context(|| format!("cannot prepare '{}'", shown(&one.opened.path)))).collect()
+}
+
+fn inspect_all(candidates: &[Candidate], images: &[Bytes], directory: &Path) -> anyhow::Result<Vec<Inspected>> {
+    let inspect = |(candidate, image): (&Candidate, &Bytes)| {
+        prepare::inspect_planned(image, &directory.join(&candidate.name))
+            .with_context(|| format!("cannot read '{}'", shown(&candidate.opened.path)))
+    };
+    candidates.iter().zip(images).map(inspect).collect()
+}
+
+fn write_one(
+    args: &PrepareArgs,
+    common: &Common,
+    candidate: &Candidate,
+    image: &Bytes,
+    expected: &Inspected,
+    directory: &Path,
+    cancel: &std::sync::atomic::AtomicBool,
+) -> Result<(Verified, Copied), WriteError> {
+    let options = CopyOptions { threads: None, fsverity: args.digest == DigestChoice::Fsverity, sha256: args.sha256 };
+    let progress = Shown::new(common, "write", &candidate.name, image.size());
+    let outcome = prepare::write(image, directory, args.overwrite, &options, &progress, cancel);
+    progress.finish();
+    let (sealed, copied) = outcome?;
+    let verified = prepare::reread(sealed, &directory.join(&candidate.name), &expected.facts)?;
+    Ok((verified, copied))
+}
+
+fn manifest(args: &PrepareArgs, name: &str, candidates: &[Candidate], written: &[(Verified, Copied)], checked: &Checked<'_>) -> Manifest {
+    let os = candidates.first().map(|candidate| &candidate.opened.inspected.facts);
+    let boot = os.and_then(|facts| facts.boot.value());
+    let family = os.and_then(|facts| facts.os.value()).and_then(|os| os.family.value().copied());
+    let found_generation = boot.and_then(|boot| boot.generations.value()).and_then(|list| list.last().copied());
+    let disks = candidates.iter().zip(written).map(|(candidate, (_, copied))| disk(args, candidate, copied));
+    let mut undecided: Vec<String> = checked.outcomes.undecided_errors().map(|outcome| outcome.rule.code.to_owned()).collect();
+    undecided.dedup();
+    Manifest {
+        schema_version: SCHEMA_VERSION,
+        tool: Tool::this(),
+        image: Image {
+            kind: checked.image.map(str::to_owned),
+            name: name.to_owned(),
+            state: args.asking.state.map(|state| crate::facts::State::from(state).to_string()),
+            generation: args.asking.generation.or(found_generation),
+            architecture: boot.and_then(|boot| boot.architecture.value().cloned()),
+            os: family.map(|family| match family {
+                crate::facts::OsFamily::Linux => "linux".to_owned(),
+                crate::facts::OsFamily::Windows => "windows".to_owned(),
+            }),
+        },
+        disks: disks.collect(),
+        verdict: checked.verdict().as_str().to_owned(),
+        allowed: args.allow.clone(),
+        waived: args.asking.waive.iter().map(|(code, reason)| Waived { code: code.clone(), reason: reason.clone() }).collect(),
+        undecided,
+        profile: checked.target.profile.to_string(),
+    }
+}
+
+fn disk(args: &PrepareArgs, candidate: &Candidate, copied: &Copied) -> Disk {
+    let facts = &candidate.opened.inspected.facts;
+    let is_data = candidate.lun.is_some() || args.asking.role.map(Role::from) == Some(Role::Data);
+    let footer = facts.footer.value().or(facts.footer_copy.value());
+    Disk {
+        role: Some(if is_data { "data" } else { "os" }.to_owned()),
+        lun: candidate.lun,
+        file: candidate.name.clone(),
+        virtual_size: copied.size.saturating_sub(SECTOR),
+        upload_size_bytes: copied.size,
+        fsverity: copied.fsverity.map(|digest| digest.to_string()),
+        sha256: copied.sha256.map(prepare::fsverity::Digest::hex),
+        data_bytes: copied.data_bytes,
+        source: prepare::Source {
+            path: facts.path.clone(),
+            format: facts.format.clone(),
+            kind: facts.kind.value().map(|kind| kind.to_string()),
+            unique_id: footer.map(|footer| footer.unique_id.clone()),
+        },
+        steps: candidate.plan.as_ref().map(|plan| plan.steps.clone()).unwrap_or_default(),
+    }
+}
+
+/// Names everything, the manifest last: where it is missing, the image is not finished.
+fn publish(
+    args: &PrepareArgs,
+    directory: &Path,
+    candidates: &[Candidate],
+    written: Vec<(Verified, Copied)>,
+    manifest: &Manifest,
+) -> anyhow::Result<()> {
+    let fail = || format!("cannot write into '{}'", shown(directory));
+    if args.overwrite {
+        // From here on, until the new one stands, there is no finished image.
+        match std::fs::remove_file(directory.join(MANIFEST)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(fail),
+            _ => {}
+        }
+    }
+    for (candidate, (verified, _)) in candidates.iter().zip(written) {
+        verified.publish(directory, &candidate.name).with_context(fail)?;
+    }
+    if let Some(sums) = manifest.sums() {
+        prepare::publish_text(directory, SUMS, &sums, args.overwrite).with_context(fail)?;
+    }
+    prepare::publish_text(directory, MANIFEST, &manifest.to_json()?, args.overwrite).with_context(fail)
+}
