@@ -1,4 +1,49 @@
 //! vhdkit tells whether VHD disks are ready for Azure, why not, and writes the ones that are.
+//!
+//! The library is an hourglass: many formats below, many rules and reports above, plain facts between them.
+//!
+//! ```text
+//!        cli                  words in, words out, exit status
+//!       report                tell it
+//!       prepare               plan → write → reread → publish
+//!        rules                facts → findings            (pure)
+//!   ───  facts  ───           the waist: plain data, no I/O, no opinions
+//!       inspect               read everything, learn what can be learnt
+//!      fs  volume             what stands on a region
+//!      partition              regions of a disk
+//!      container              a disk inside a file
+//!        bytes                bytes at offsets
+//! ```
+//!
+//! A module uses only those below it; a test refuses an arrow that points up. Five sentences carry the house:
+//!
+//! 1. **[`ReadAt`](bytes::ReadAt) all the way up.** A host file, the disk in a VHD, a partition: one trait, each wrapping the one below,
+//!    and holes that a lower layer knows stay visible to the upper ones.
+//! 2. **An inspection never fails; it only learns less.** Corruption is a fact. [`Known`](facts::Fact::Known),
+//!    [`Absent`](facts::Fact::Absent) and [`Unknown`](facts::Fact::Unknown) are three different things.
+//! 3. **Facts do not judge, rules do not read.** A rule is a pure function of facts and of the question asked.
+//! 4. **A rule ends in one of four ways**: pass, findings, not applicable, undecided. `?` on an unknown fact makes it undecided by itself.
+//! 5. **A plan is a value; what is printed is what is done**, and what is judged is what will be written: bytes over the untouched source.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//! use vhdkit::bytes::{Bytes, HostFile, host::Access};
+//! use vhdkit::container::{ParentSearch, Source};
+//! use vhdkit::rules::{Subject, Target, judge};
+//!
+//! let path = Path::new("disk.vhd");
+//! let file: Bytes = Arc::new(HostFile::open(path, Access::Mapped)?);
+//! let source = Source { file: &file, path, search: &ParentSearch::default() };
+//! let inspected = vhdkit::inspect::disk(&source, vhdkit::inspect::Options::default())?;
+//!
+//! let facts = &inspected.facts;
+//! let subject = Subject { facts, role: facts.role.clone(), lun: None, in_image: false };
+//! let target = Target::default();
+//! let outcomes = judge(&[subject], &target, &[]);
+//! println!("{}", outcomes.verdict(&target, None).as_str());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![cfg_attr(
     test,
     allow(

@@ -77,9 +77,9 @@ pub struct Footer {
     pub cookie: [u8; 8],
     /// Byte 8: 2, or 3 for a temporary disk.
     pub features: u32,
-    /// Byte 12: [`FORMAT_VERSION`].
+    /// Byte 12: 0x00010000, which means 1.0.
     pub format_version: u32,
-    /// Byte 16: place of the dynamic header, [`NO_OFFSET`] in fixed disks.
+    /// Byte 16: place of the dynamic header; all ones in fixed disks.
     pub data_offset: u64,
     /// Byte 24: creation or change, seconds since 2000-01-01 00:00 UTC.
     pub timestamp: u32,

@@ -27,7 +27,7 @@ pub struct DynamicHeader {
     pub data_offset: u64,
     /// Byte 16: place of the block allocation table in the file.
     pub table_offset: u64,
-    /// Byte 24: [`HEADER_VERSION`].
+    /// Byte 24: 0x00010000, which means 1.0.
     pub header_version: u32,
     /// Byte 28: entries of the table.
     pub max_table_entries: u32,
