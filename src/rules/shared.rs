@@ -131,8 +131,8 @@ pub(super) struct Contents<'a> {
     pub(super) unknown: Option<Unknown>,
 }
 
-/// What stands on the whole disk, its partitions and its volumes.
-pub(super) fn contents(facts: &DiskFacts) -> Contents<'_> {
+/// What stands on the whole disk and its partitions, and with `volumes` on the volumes spread over them.
+pub(super) fn contents(facts: &DiskFacts, volumes: bool) -> Contents<'_> {
     let mut out = Contents { known: Vec::new(), unknown: None };
     out.take("the whole disk".to_owned(), &facts.content);
     match facts.partitions.known() {
@@ -142,6 +142,9 @@ pub(super) fn contents(facts: &DiskFacts) -> Contents<'_> {
             }
         }
         Err(reason) => out.miss(reason),
+    }
+    if !volumes {
+        return out;
     }
     match facts.volumes.known() {
         Ok(list) => {

@@ -79,7 +79,8 @@ fn encrypted(subject: &Subject<'_>, kind: &str, tell: impl Fn(&str, &ContentFact
     if subject.role == Fact::Known(Role::Data) {
         subject.demand(Role::Os)?;
     }
-    let contents = shared::contents(subject.facts);
+    // Windows encrypts partitions, never what LVM or md make of them: volumes that are not read leave no doubt about BitLocker.
+    let contents = shared::contents(subject.facts, kind == "crypto_LUKS");
     let sealed: Vec<_> = contents.known.iter().filter(|(_, content)| content.kind == kind).collect();
     if sealed.is_empty() {
         return contents.unknown.map_or(Ok(vec![]), |reason| Err(reason.into()));
@@ -135,6 +136,7 @@ mod tests {
         assert!(findings(&LUKS, &found, &Target::default())[0].message.starts_with("volume vg0/root "));
         assert_eq!(ask(&BITLOCKER, &found), "undecided");
         assert_eq!(ask(&LUKS, &os(|f| f.volumes = Fact::unknown("x"))), "undecided");
+        assert_eq!(ask(&BITLOCKER, &os(|f| f.volumes = Fact::unknown("x"))), "pass");
         assert_eq!(ask(&LUKS, &os(|f| f.partitions = Fact::unknown("x"))), "undecided");
     }
 }
