@@ -198,7 +198,7 @@ fn os_mark(partition: &PartitionFacts, table: Option<&PartitionTable>) -> Option
     if is(types::BIOS_BOOT) {
         return Some("a BIOS boot partition");
     }
-    if [types::LINUX_ROOT_X86_64, types::LINUX_ROOT_ARM64].into_iter().any(is) {
+    if [types::LINUX_ROOT_X86, types::LINUX_ROOT_X86_64, types::LINUX_ROOT_ARM64].into_iter().any(is) {
         return Some("a root partition by its type");
     }
     None
