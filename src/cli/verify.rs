@@ -34,7 +34,6 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
         .iter()
         .map(|waived| (waived.code.clone(), waived.reason.clone()))
         .chain(manifest.allowed.iter().map(|code| (code.clone(), "accepted when the image was prepared".to_owned())))
-        .chain(manifest.undecided.iter().map(|code| (code.clone(), "accepted undecided when the image was prepared".to_owned())))
         .collect();
     let outcomes = judge_all(&subjects, &target, &waivers);
     let facts: Vec<&DiskFacts> = subjects.iter().map(|subject| subject.facts).collect();
@@ -46,8 +45,13 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
         digests: disks.iter().flat_map(|disk| disk.digests.iter().map(|name| (disk.file.clone(), *name))).collect(),
     };
     output::report(common, args.format, &[], |look| text::verify(&image, look), || Ok(json::verify(&image)?))?;
-    let good = image.mismatches.is_empty() && checked.verdict() == Verdict::Ready;
-    Ok(if good { Status::Ready } else { Status::NotReady })
+    // What was accepted undecided may stay so; it is no reason to call the image other than prepared, and none to call it ready.
+    let good = match checked.verdict() {
+        Verdict::Ready => true,
+        Verdict::Undecided => image.undecided_as_accepted(),
+        Verdict::NotReady => false,
+    };
+    Ok(if good && image.mismatches.is_empty() { Status::Ready } else { Status::NotReady })
 }
 
 fn read_manifest(args: &VerifyArgs) -> anyhow::Result<Manifest> {

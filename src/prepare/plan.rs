@@ -140,7 +140,7 @@ impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         use crate::bytes::ByteSize;
         match self {
-            Self::WriteFixed { from } => write!(f, "write the disk inside the {from} as a fixed VHD"),
+            Self::WriteFixed { from } => write!(f, "write the {from} out as a fixed VHD"),
             Self::Grow { from, to } => write!(f, "grow the disk from {} to {}", ByteSize(*from), ByteSize(*to)),
             Self::RebuildGpt { backup_offset } => write!(f, "write both copies of the GPT, the backup header to byte {backup_offset}"),
             Self::WriteFooter { size, unique_id } => {

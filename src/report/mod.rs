@@ -95,3 +95,11 @@ pub struct VerifiedImage<'a> {
     /// Digests that agree: file and digest's name.
     pub digests: Vec<(String, &'static str)>,
 }
+
+impl VerifiedImage<'_> {
+    /// Whether all that is undecided was accepted so when the image was prepared.
+    #[must_use]
+    pub fn undecided_as_accepted(&self) -> bool {
+        self.checked.outcomes.undecided_errors().all(|outcome| self.manifest.undecided.iter().any(|code| code == outcome.rule.code))
+    }
+}

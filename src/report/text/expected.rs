@@ -82,7 +82,7 @@ Undecided
         "dry",
         r#"
 disk.vhd → out/disk.vhd
-  1. write the disk inside the dynamic VHD as a fixed VHD
+  1. write the dynamic VHD out as a fixed VHD
   2. write the footer: fixed, 30 GiB (32212254720 bytes), creator 'win ' 10.0,
      unique id 8392ddae-ee02-9e4f-8111-50f4f6c6f227
   writes    30.00 GiB (32212255232 bytes)
@@ -113,7 +113,7 @@ disk.vhd  OS disk
   fsverity
     sha256:5d2e3b6a91c0f4485d2e3b6a91c0f4485d2e3b6a91c0f4485d2e3b6a91c0f448
   from      disk.vhd, dynamic VHD
-  steps     1. write the disk inside the dynamic VHD as a fixed VHD
+  steps     1. write the dynamic VHD out as a fixed VHD
             2. write the footer: fixed, 30 GiB (32212254720 bytes), creator
                'win ' 10.0, unique id 8392ddae-ee02-9e4f-8111-50f4f6c6f227
 

@@ -14,6 +14,7 @@ pub fn verify(verified: &VerifiedImage<'_>, look: &Look) -> String {
     let same = if verified.mismatches.is_empty() { Ink::Green.text("as prepared") } else { Ink::Red.text("NOT as prepared") };
     let verdict = match checked.verdict() {
         Verdict::Ready => Ink::Green.text("ready"),
+        Verdict::Undecided if verified.undecided_as_accepted() => Ink::Yellow.text("UNDECIDED, as was accepted"),
         Verdict::Undecided => Ink::Yellow.text("UNDECIDED"),
         Verdict::NotReady => Ink::Red.text("NOT READY"),
     };
