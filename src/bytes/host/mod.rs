@@ -2,7 +2,8 @@
 //!
 //! Scattered small reads use positional reads, so that looking at metadata costs what the metadata weighs; bulk reads of regular
 //! files come from a mapping, made when the first of them asks. A file that shrinks or whose device fails while it is mapped gives
-//! an error like any other (see [`map`](self)), never a dead process.
+//! an error like any other, never a dead process: on Unix the first mapping installs a handler for `SIGBUS`, for the whole process,
+//! which answers for addresses in these mappings alone. [`Access::Positional`] does without mappings and handler.
 
 #[cfg(unix)]
 mod map;
