@@ -7,10 +7,13 @@ use super::output;
 use crate::facts::{DiskFacts, Role};
 use crate::report::{Checked, json, text};
 use crate::rules::{Outcomes, Subject, Target, judge};
+use std::path::PathBuf;
 
 pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     disks::check_data(&args.disks, &args.asking)?;
     disks::check_parent_dirs(&args.opening)?;
+    let paths = args.disks.iter().chain(args.asking.data.iter().map(|disk| &disk.path));
+    output::refuse_sources(&args.report, paths.map(PathBuf::as_path))?;
     let mut status = Status::Ready;
     let mut opened: Vec<(Opened, Option<u8>)> = Vec::new();
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
@@ -27,6 +30,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     if opened.is_empty() || (status == Status::Failed && !args.asking.data.is_empty()) {
         return Ok(Status::Failed);
     }
+    output::refuse_sources(&args.report, opened.iter().flat_map(|(disk, _)| disk.sources()))?;
     let target = disks::target(&args.asking);
     let subjects: Vec<Subject<'_>> = opened.iter().map(|(disk, lun)| disks::subject(disk, *lun, &args.asking)).collect();
     let outcomes = judge_all(&subjects, &target, &args.asking.waive);

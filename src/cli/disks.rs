@@ -25,6 +25,11 @@ impl Opened {
         self.host.clone()
     }
 
+    /// The files that the disk is made of: its own and its parents'.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.path.as_path()).chain(self.inspected.container.parents.iter().map(|parent| parent.path.as_path()))
+    }
+
     /// Fails when the disk, or a parent of it, was changed since it was opened.
     pub(super) fn unchanged(&self) -> anyhow::Result<()> {
         self.host.unchanged().with_context(|| format!("cannot rely on '{}'", shown(&self.path)))?;
@@ -95,7 +100,7 @@ pub(super) fn check_data(os: &[PathBuf], asking: &Asking) -> anyhow::Result<()> 
     anyhow::ensure!(os.len() == 1, "--data belongs to one image: give one OS disk, not {}", os.len());
     let is_data = asking.role.map(Role::from) == Some(Role::Data);
     anyhow::ensure!(!is_data, "--data belongs to an image with an OS disk, and --role data says that the disk is none");
-    let mut seen: Vec<(PathBuf, String)> = os.iter().map(|path| (identity(path), format!("'{}'", shown(path)))).collect();
+    let mut seen: Vec<(FileId, String)> = os.iter().map(|path| (identity(path), format!("'{}'", shown(path)))).collect();
     for (place, disk) in asking.data.iter().enumerate() {
         let twice = asking.data.iter().take(place).any(|other| other.lun == disk.lun);
         anyhow::ensure!(!twice, "LUN {} is given twice; each data disk needs its own", disk.lun);
@@ -109,7 +114,22 @@ pub(super) fn check_data(os: &[PathBuf], asking: &Asking) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What tells one file from another: its real path.
-pub(super) fn identity(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+/// What tells one file from another.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum FileId {
+    /// Device and number on it: the same under every name, hard links included.
+    #[cfg(unix)]
+    Number(u64, u64),
+    /// Its real path, where there is nothing better.
+    Path(PathBuf),
+}
+
+/// Which file a path leads to.
+pub(super) fn identity(path: &Path) -> FileId {
+    #[cfg(unix)]
+    if let Ok(metadata) = std::fs::metadata(path) {
+        use std::os::unix::fs::MetadataExt;
+        return FileId::Number(metadata.dev(), metadata.ino());
+    }
+    FileId::Path(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
 }

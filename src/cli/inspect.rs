@@ -5,14 +5,19 @@ use super::args::{Common, InspectArgs};
 use super::{disks, output};
 use crate::facts::DiskFacts;
 use crate::report::{json, text};
+use std::path::PathBuf;
 
 pub(super) fn run(args: &InspectArgs, common: &Common) -> anyhow::Result<Status> {
     disks::check_parent_dirs(&args.opening)?;
+    output::refuse_sources(&args.report, args.disks.iter().map(PathBuf::as_path))?;
     let mut status = Status::Ready;
     let mut facts: Vec<DiskFacts> = Vec::new();
     for path in &args.disks {
         match disks::open(path, &args.opening, disks::access(common)) {
-            Ok(opened) => facts.push(opened.inspected.facts),
+            Ok(opened) => {
+                output::refuse_sources(&args.report, opened.sources())?;
+                facts.push(opened.inspected.facts);
+            }
             Err(error) => {
                 output::complain(&format!("{error:#}"));
                 status = Status::Failed;

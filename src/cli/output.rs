@@ -1,7 +1,7 @@
 //! Where words go: data to standard output, everything else to standard error.
 
 use super::args::{ColorChoice, Common, Format, ReportFile};
-use super::disks::shown;
+use super::disks::{FileId, identity, shown};
 use crate::prepare::publish_text;
 use crate::report::Look;
 use anyhow::Context;
@@ -77,6 +77,18 @@ pub(super) fn report(
         Format::Text if common.quiet => Ok(()),
         Format::Text => print(&text(&look(common))),
     }
+}
+
+/// Refuses report files that would take the place of a source, or of anything but a file.
+pub(super) fn refuse_sources<'a>(files: &[ReportFile], sources: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
+    let sources: Vec<FileId> = if files.is_empty() { vec![] } else { sources.map(identity).collect() };
+    for file in files {
+        let fail = || format!("cannot write the report '{}'", shown(&file.path));
+        anyhow::ensure!(!sources.contains(&identity(&file.path)), "{}: it is a source, and vhdkit never writes on one", fail());
+        let is_file = std::fs::metadata(&file.path).map_or(true, |metadata| metadata.is_file());
+        anyhow::ensure!(is_file, "{}: something stands there that is not a file", fail());
+    }
+    Ok(())
 }
 
 /// Writes a report file, all of it or nothing.

@@ -34,6 +34,8 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
     let directory = args.output.clone().unwrap_or_else(|| PathBuf::from("."));
     check_outputs(args, &name, &directory)?;
     let mut candidates = open_all(args, common, &name)?;
+    // The parents are known only now.
+    refuse_sources(args, &name, &directory, candidates.iter().flat_map(|candidate| candidate.opened.sources()))?;
     let target = disks::target(&args.asking);
 
     let outcomes = judge_candidates(args, &candidates, &target);
@@ -125,24 +127,42 @@ fn check_outputs(args: &PrepareArgs, name: &str, directory: &Path) -> anyhow::Re
     if let Ok(metadata) = std::fs::metadata(directory) {
         anyhow::ensure!(metadata.is_dir(), "the output '{}' is not a directory", shown(directory));
     }
-    let sources: Vec<PathBuf> =
-        std::iter::once(&args.disk).chain(args.asking.data.iter().map(|disk| &disk.path)).map(|path| disks::identity(path)).collect();
+    refuse_sources(args, name, directory, std::iter::once(&args.disk).chain(data_paths(args)).map(PathBuf::as_path))?;
     let has_manifest = directory.join(MANIFEST).exists();
-    let small = [Some(MANIFEST), args.sha256.then_some(SUMS)].into_iter().flatten().map(str::to_owned);
-    for file in output_names(args, name).into_iter().chain(small) {
-        let path = directory.join(&file);
+    for path in outputs(args, name, directory) {
         if std::fs::symlink_metadata(&path).is_err() {
             continue;
         }
+        let unfinished = if has_manifest { "" } else { " (there is no manifest beside it: an earlier run may have been interrupted)" };
+        anyhow::ensure!(args.overwrite || args.dry_run, "'{}' exists{unfinished}; --overwrite replaces it", shown(&path));
+    }
+    Ok(())
+}
+
+/// Refuses outputs that would take the place of a source, under whatever name it is reached: of a disk, or of a parent of one.
+fn refuse_sources<'a>(args: &PrepareArgs, name: &str, directory: &Path, sources: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
+    if args.output.is_none() {
+        return Ok(());
+    }
+    let sources: Vec<disks::FileId> = sources.map(disks::identity).collect();
+    for path in outputs(args, name, directory).into_iter().filter(|path| path.exists()) {
         anyhow::ensure!(
             !sources.contains(&disks::identity(&path)),
             "'{}' is a source itself; vhdkit never writes on a source: choose another directory or --name",
             shown(&path)
         );
-        let unfinished = if has_manifest { "" } else { " (there is no manifest beside it: an earlier run may have been interrupted)" };
-        anyhow::ensure!(args.overwrite || args.dry_run, "'{}' exists{unfinished}; --overwrite replaces it", shown(&path));
     }
     Ok(())
+}
+
+/// Everything that will be written.
+fn outputs(args: &PrepareArgs, name: &str, directory: &Path) -> Vec<PathBuf> {
+    let small = [Some(MANIFEST), args.sha256.then_some(SUMS)].into_iter().flatten().map(str::to_owned);
+    output_names(args, name).into_iter().chain(small).map(|file| directory.join(file)).collect()
+}
+
+fn data_paths(args: &PrepareArgs) -> impl Iterator<Item = &PathBuf> {
+    args.asking.data.iter().map(|disk| &disk.path)
 }
 
 /// The source's name without its endings, fit for a resource in Azure.
