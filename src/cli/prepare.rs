@@ -145,7 +145,8 @@ fn refuse_sources<'a>(args: &PrepareArgs, name: &str, directory: &Path, sources:
         return Ok(());
     }
     let sources: Vec<disks::FileId> = sources.map(disks::identity).collect();
-    for path in outputs(args, name, directory).into_iter().filter(|path| path.exists()) {
+    let removed = std::iter::once(directory.join(SUMS));
+    for path in outputs(args, name, directory).into_iter().chain(removed).filter(|path| path.exists()) {
         anyhow::ensure!(
             !sources.contains(&disks::identity(&path)),
             "'{}' is a source itself; vhdkit never writes on a source: choose another directory or --name",
@@ -337,10 +338,9 @@ fn publish(
 ) -> anyhow::Result<()> {
     let fail = || format!("cannot write into '{}'", shown(directory));
     if args.overwrite {
-        // From here on, until the new one stands, there is no finished image.
-        match std::fs::remove_file(directory.join(MANIFEST)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(fail),
-            _ => {}
+        // From here on, until the new one stands, there is no finished image. What the earlier one's digests said goes with it.
+        if remove(&directory.join(MANIFEST)).with_context(fail)? {
+            remove(&directory.join(SUMS)).with_context(fail)?;
         }
     }
     for (candidate, (verified, _)) in candidates.iter().zip(written) {
@@ -350,4 +350,13 @@ fn publish(
         prepare::publish_text(directory, SUMS, &sums, args.overwrite).with_context(fail)?;
     }
     prepare::publish_text(directory, MANIFEST, &manifest.to_json()?, args.overwrite).with_context(fail)
+}
+
+/// Removes a file; whether there was one.
+fn remove(path: &Path) -> std::io::Result<bool> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
