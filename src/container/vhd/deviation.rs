@@ -106,6 +106,8 @@ kinds! {
     BlockPastEnd = "block-past-end",
     /// Blocks that share bytes of the file.
     BlocksOverlap = "blocks-overlap",
+    /// Blocks that the table places in the file, but that lie beyond the size of the disk.
+    BlocksBeyondDisk = "blocks-beyond-disk",
     /// A last block that is cut after the disk's last byte.
     LastBlockCut = "last-block-cut",
     /// Parent locator data outside the file.

@@ -122,7 +122,28 @@ pub(super) fn read(
     // A table that claims more than the file has room for says nothing about where blocks may begin.
     let table_end = at.saturating_add(if claimed.saturating_mul(4) > room { bytes } else { claimed.saturating_mul(4) });
     let headers_end = table_end.max(header.offset.saturating_add(int_u64(super::header::HEADER_LEN)));
+    if claimed > shape.needed && claimed.saturating_mul(4) <= room {
+        let surplus = claimed.min(shape.needed.saturating_add(MAX_ENTRIES)).saturating_sub(shape.needed);
+        let beyond = read_entries(file, at.saturating_add(bytes), surplus.saturating_mul(4))?;
+        deviations.extend(beyond_disk(&beyond, at.saturating_add(bytes), shape, disk_size, headers_end..blocks_limit));
+    }
     Ok(survey(entries, header, shape, disk_size, headers_end, blocks_limit, deviations))
+}
+
+/// Blocks behind the last that the disk needs. Writers leave such entries unallocated, or as zeros; one with a place in the file says
+/// that the disk was larger, and that its size is what is wrong.
+fn beyond_disk(entries: &[u32], at: u64, shape: BlockShape, disk_size: u64, blocks: std::ops::Range<u64>) -> Option<Deviation> {
+    let in_file = |entry: u32| {
+        let start = u64::from(entry).saturating_mul(SECTOR);
+        entry != UNALLOCATED && start >= blocks.start && start.saturating_add(shape.bitmap) < blocks.end
+    };
+    let mut found = (0_u64..).zip(entries).filter(|(_, entry)| in_file(**entry));
+    let (first, _) = found.next()?;
+    let count = found.count().saturating_add(1);
+    let block = shape.needed.saturating_add(first);
+    let expected = format!("no block from byte {disk_size} of the disk on, where its size ends");
+    let found = format!("{count} in the file, the first for byte {} of the disk", block.saturating_mul(shape.size.get()));
+    Some(Deviation::new(Kind::BlocksBeyondDisk, at.saturating_add(first.saturating_mul(4)), 4, expected, found))
 }
 
 /// Reads `bytes` bytes of entries, bounded by the caller.

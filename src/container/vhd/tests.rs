@@ -243,6 +243,23 @@ fn each_corruption_of_a_dynamic_disk_has_its_name() {
 }
 
 #[test]
+fn blocks_beyond_a_size_that_lies_are_told() {
+    // The disk had five blocks, of which 1 and 3 are in the file; both footers say that it has three, or none.
+    for (size, told) in [(3 * BLOCK, 1), (0, 2)] {
+        let mut file = sparse(3);
+        let end = file.len() - 512;
+        for at in [0, end] {
+            put(&mut file, at + 48, &(size as u64).to_be_bytes());
+            reseal_footer(&mut file, at);
+        }
+        let (vhd, _) = learn(&file);
+        let vhd = vhd.unwrap();
+        assert_eq!(kinds(&vhd), [DeviationKind::TableSurplus, DeviationKind::BlocksBeyondDisk], "{size}");
+        assert!(vhd.deviations[1].found.starts_with(&format!("{told} in the file")), "{}", vhd.deviations[1].found);
+    }
+}
+
+#[test]
 fn damage_of_one_block_is_an_error_where_it_is_and_nowhere_else() {
     let mut file = sparse(3);
     put(&mut file, 1536 + 4, &1_000_000_u32.to_be_bytes());

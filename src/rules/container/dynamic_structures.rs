@@ -44,7 +44,7 @@ pub(in crate::rules) static BLOCKS: Rule = Rule {
     docs: r"## What it checks
 
 The block allocation table of the disk and of its parents must place every block behind the headers and before the footer, and no two
-blocks on the same bytes.
+blocks on the same bytes. Blocks beyond the size of the disk may not be in the file.
 
 ## Why it matters
 
@@ -95,7 +95,7 @@ const HEADER_CODES: &[&str] = &[
     "block-size",
     "dynamic-too-large",
 ];
-const BLOCK_CODES: &[&str] = &["block-in-header", "block-past-end", "blocks-overlap"];
+const BLOCK_CODES: &[&str] = &["block-in-header", "block-past-end", "blocks-overlap", "blocks-beyond-disk"];
 
 fn header(subject: &Subject<'_>, _: &Target) -> Judgement {
     structures(subject.facts, HEADER_CODES, |parent, deviation| {
@@ -119,15 +119,23 @@ fn header(subject: &Subject<'_>, _: &Target) -> Judgement {
 
 fn blocks(subject: &Subject<'_>, _: &Target) -> Judgement {
     structures(subject.facts, BLOCK_CODES, |parent, deviation| {
+        let (effect, remedy) = if deviation.code == "blocks-beyond-disk" {
+            (
+                "to keep to the size would cut them off",
+                "find out which size the disk had in its machine, and take the file from there again",
+            )
+        } else {
+            ("what they held is lost or mixed up", "copy the file again from its source, and compare digests")
+        };
         let message = format!(
-            "{}{} at byte {}: expected {}, found {}; what they held is lost or mixed up",
+            "{}{} at byte {}: expected {}, found {}; {effect}",
             shared::whose(parent),
             what(&deviation.code),
             deviation.offset,
             deviation.expected,
             deviation.found
         );
-        (message, "copy the file again from its source, and compare digests".to_owned())
+        (message, remedy.to_owned())
     })
 }
 
@@ -161,6 +169,7 @@ fn what(code: &str) -> &'static str {
         "dynamic-too-large" => "size that a dynamic disk cannot have",
         "block-in-header" => "blocks inside the headers",
         "block-past-end" => "blocks past the end of the file",
+        "blocks-beyond-disk" => "blocks beyond the size of the disk",
         _ => "blocks on the same bytes",
     }
 }
