@@ -16,7 +16,9 @@ use std::sync::Arc;
 /// Only when the host cannot read. Whatever is wrong with the file is a [`Deviation`], or an error kept beside what could be read.
 pub fn read(file: &dyn ReadAt) -> Result<Option<Vhd>, ReadError> {
     let mut footer = scan::at_end(file)?;
-    let front = scan::at_start(file)?;
+    // A footer that is all there is to the file is no copy of itself.
+    let apart = footer.as_ref().is_none_or(|end| end.offset >= SECTOR);
+    let front = if apart { scan::at_start(file)? } else { None };
     // At the start only the copy of a sparse disk counts; a fixed disk's payload may begin with anything.
     let copy = front.clone().filter(|copy| copy.disk_type.is_sparse());
     if footer.is_none() {

@@ -260,6 +260,12 @@ fn blocks_beyond_a_size_that_lies_are_told() {
 }
 
 #[test]
+fn a_footer_alone_is_no_copy_of_itself() {
+    let (vhd, _) = learn(&fixed(0));
+    assert_eq!(kinds(&vhd.unwrap()), []);
+}
+
+#[test]
 fn damage_of_one_block_is_an_error_where_it_is_and_nowhere_else() {
     let mut file = sparse(3);
     put(&mut file, 1536 + 4, &1_000_000_u32.to_be_bytes());
