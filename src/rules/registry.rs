@@ -39,6 +39,7 @@ pub static RULES: &[&Rule] = &[
     &container::dynamic_structures::BITMAPS,
     &container::unreadable::ENCRYPTED,
     &container::unreadable::UNREADABLE,
+    &container::parent_damaged::RULE,
     &boot::generation_1::NO_BIOS_BOOT,
     &boot::generation_1::GPT,
     &boot::generation_2::NO_ESP,

@@ -34,6 +34,11 @@ const CODES: &[&str] = &["copy-missing", "copy-checksum", "copy-differs"];
 /// Fields in which a difference makes another disk.
 const WEIGHTY: &[&str] = &["current size", "disk type", "data offset"];
 
+/// Whether the fields that differ make another disk.
+pub(super) fn is_weighty(fields: &str) -> bool {
+    WEIGHTY.iter().any(|field| fields.contains(field))
+}
+
 fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
     let facts = subject.facts;
     shared::demand_vhd(facts)?;
@@ -57,7 +62,7 @@ fn finding(facts: &DiskFacts, deviation: &DeviationFacts) -> Finding {
             format!("the checksum of the footer's copy is {}, but its bytes have {}; {used}", deviation.found, deviation.expected)
         }
         _ => {
-            let weighty = WEIGHTY.iter().any(|field| deviation.found.contains(field));
+            let weighty = is_weighty(&deviation.found);
             let warning = if weighty { "; other programs may see another disk: make sure that this is the right one" } else { "" };
             format!("the footer's copy at byte {} differs from the footer: {}; {used}{warning}", deviation.offset, deviation.found)
         }

@@ -16,6 +16,7 @@ pub(in crate::rules) mod not_a_vhd;
 pub(in crate::rules) mod not_fixed;
 pub(in crate::rules) mod os_disk_size;
 pub(in crate::rules) mod page_blob_too_large;
+pub(in crate::rules) mod parent_damaged;
 pub(in crate::rules) mod parent_missing;
 pub(in crate::rules) mod saved_state;
 pub(in crate::rules) mod size_not_whole_mib;
