@@ -39,6 +39,7 @@ pub static RULES: &[&Rule] = &[
     &container::dynamic_structures::BITMAPS,
     &container::unreadable::ENCRYPTED,
     &container::unreadable::UNREADABLE,
+    &container::stale_footer::NESTED,
     &container::parent_damaged::RULE,
     &boot::generation_1::NO_BIOS_BOOT,
     &boot::generation_1::GPT,
