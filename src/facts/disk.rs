@@ -23,6 +23,8 @@ pub struct DiskFacts {
     pub kind: Fact<DiskKind>,
     /// Bytes of the disk inside.
     pub virtual_size: Fact<u64>,
+    /// Bytes of the sectors by which the disk is addressed, where its container says so: 512, or 4096 in some VHDX.
+    pub sector_size: Fact<u64>,
     /// Bytes of the file.
     pub file_size: u64,
     /// Bytes of the disk that the container backs: allocated blocks, or data ranges of a fixed or raw file.

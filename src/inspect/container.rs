@@ -1,7 +1,7 @@
 //! Facts about the file.
 
 use super::disk::Options;
-use crate::bytes::{Bytes, ReadAt, ReadError, printable};
+use crate::bytes::{Bytes, ReadAt, ReadError, SECTOR, printable};
 use crate::container::vhd::{self, BlockTable, Deviation, DiskType, DynamicHeader, Footer, Vhd};
 use crate::container::{Container, OpenError, Parent, Source, vhdx};
 use crate::facts::{
@@ -25,6 +25,13 @@ pub(super) fn facts(source: &Source<'_>, container: &Container, options: Options
         format_detail: container.detail.clone(),
         kind: kind(container),
         virtual_size: container.virtual_size.into(),
+        sector_size: match (vhd, &container.vhdx) {
+            (Some(_), _) => Fact::Known(SECTOR),
+            (None, Some(vhdx)) => vhdx
+                .logical_sector_size
+                .map_or_else(|| Fact::unknown("the VHDX does not say how large its sectors are"), |size| Fact::Known(u64::from(size))),
+            (None, None) => Fact::Absent,
+        },
         file_size: source.file.size(),
         allocated_size: Fact::Absent,
         footer: vhd.and_then(|vhd| vhd.footer.as_ref()).map(footer).into(),

@@ -58,6 +58,7 @@ fn fixed(size: u64) -> DiskFacts {
         format_detail: None,
         kind: Fact::Known(DiskKind::Fixed),
         virtual_size: Fact::Known(size),
+        sector_size: Fact::Known(512),
         file_size: size + SECTOR,
         allocated_size: Fact::Known(size / 4),
         footer: Fact::Known(footer(size)),

@@ -67,6 +67,7 @@ pub(super) fn disk() -> DiskFacts {
         format_detail: None,
         kind: Fact::Known(DiskKind::Dynamic),
         virtual_size: Fact::Known(30 << 30),
+        sector_size: Fact::Known(512),
         file_size: 1_258_354_176,
         allocated_size: Fact::Known(1200 << 20),
         footer: Fact::Known(footer()),

@@ -1,20 +1,22 @@
 //! C-21: the partition table is for sectors of 512 bytes.
 
+use crate::bytes::SECTOR;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "VHD021",
     name: "sector-size-4096",
     requirement: "C-21",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     profile: Profile::Azure,
-    applies_to: "disks with a partition table",
-    summary: "The partition table is made for sectors of 512 bytes.",
+    applies_to: "VHDX files, and disks with a partition table",
+    summary: "The disk and its partition table are made for sectors of 512 bytes.",
     azure_error: None,
     source: source::UPLOAD,
     docs: r"## What it checks
 
-The GPT's header must stand at byte 512 of the disk. At byte 4096 it was made for sectors of 4096 bytes.
+The GPT's header must stand at byte 512 of the disk. At byte 4096 it was made for sectors of 4096 bytes. A VHDX must not say that its
+disk has sectors of 4096 bytes: whatever stands on it, an MBR for example, was made for them.
 
 ## Why it matters
 
@@ -29,7 +31,19 @@ bytes, as XFS can be, needs its files copied instead.",
 };
 
 fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
-    let table = shared::table(subject.facts)?;
+    let facts = subject.facts;
+    if let Some(size) = facts.sector_size.known()?.filter(|size| **size != SECTOR) {
+        return Ok(vec![Finding {
+            message: format!(
+                "the disk is made for sectors of {size} bytes; a VHD has sectors of 512, and partitions are looked for in other places there"
+            ),
+            actual: format!("{size} bytes"),
+            required: "512 bytes".to_owned(),
+            place: None,
+            remedy: Remedy::hand("copy the partitions, or the files, to a disk with sectors of 512 bytes"),
+        }]);
+    }
+    let table = shared::table(facts)?;
     if table.sector_size != 4096 {
         return Ok(vec![]);
     }
@@ -38,7 +52,7 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
             .to_owned(),
         actual: "4096 bytes".to_owned(),
         required: "512 bytes".to_owned(),
-        place: shared::disk_place(subject.facts, 4096, 512),
+        place: shared::disk_place(facts, 4096, 512),
         remedy: Remedy::hand("copy the partitions to a disk with sectors of 512 bytes"),
     }])
 }
@@ -53,6 +67,8 @@ mod tests {
     fn table() {
         assert_eq!(ask(&RULE, &healthy_os()), "pass");
         assert_eq!(ask(&RULE, &gzip()), "not applicable");
+        assert_eq!(ask(&RULE, &os(|f| f.sector_size = Fact::Known(4096))), "hand");
+        assert_eq!(ask(&RULE, &os(|f| f.sector_size = Fact::unknown("x"))), "undecided");
         assert_eq!(ask(&RULE, &os(|f| known(&mut f.partition_table).sector_size = 4096)), "hand");
         assert_eq!(ask(&RULE, &os(|f| f.partition_table = Fact::unknown("x"))), "undecided");
     }
