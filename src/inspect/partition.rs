@@ -1,6 +1,6 @@
 //! Facts about partitions and what stands on them.
 
-use crate::bytes::{Bytes, ReadAt, ReadError, Slice, read_array};
+use crate::bytes::{Bytes, ReadAt, ReadError, SECTOR, Slice, read_array};
 use crate::facts::{ContentFacts, Fact, PartitionFacts, PartitionTableFacts, TableProblemFacts};
 use crate::fs;
 use crate::partition::{self, Loader, Partition, PartitionTable, PartitionType, ProblemKind, Scheme};
@@ -44,7 +44,9 @@ pub(super) fn learn(disk: &Bytes) -> Result<Regions, ReadError> {
 
 fn table_facts(table: &PartitionTable, disk: &Bytes) -> PartitionTableFacts {
     let gpt = table.gpt.as_ref();
-    let rebuilt = gpt.map(|_| partition::rebuild(table, disk, disk.size()));
+    // A disk that ends within a sector is only ever written larger; whether its table could follow is asked of the whole sector.
+    let whole = disk.size().checked_next_multiple_of(SECTOR).unwrap_or(disk.size());
+    let rebuilt = gpt.map(|_| partition::rebuild(table, disk, whole));
     PartitionTableFacts {
         scheme: table.scheme.to_string(),
         sector_size: table.sector_size,
@@ -54,7 +56,8 @@ fn table_facts(table: &PartitionTable, disk: &Bytes) -> PartitionTableFacts {
         backup_valid: gpt.map(|gpt| gpt.backup.valid().is_some()),
         backup_offset: gpt.and_then(|gpt| gpt.backup.header()).map(|header| header.at),
         backup_expected_offset: gpt.map(|gpt| gpt.backup_expected_at),
-        needs_rebuild: rebuilt.as_ref().is_some_and(|patches| patches.as_ref().is_ok_and(|patches| !patches.is_empty())),
+        needs_rebuild: whole == disk.size()
+            && rebuilt.as_ref().is_some_and(|patches| patches.as_ref().is_ok_and(|patches| !patches.is_empty())),
         rebuild_refused: rebuilt.and_then(Result::err).map(|error| error.to_string()),
         boot_code: None,
         hybrid: table.has(ProblemKind::HybridMbr),

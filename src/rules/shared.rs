@@ -104,6 +104,17 @@ pub(super) fn rewrite(facts: &DiskFacts) -> Remedy {
     }
 }
 
+/// Growing the disk cures it, unless its GPT cannot follow to the new end.
+pub(super) fn grow(facts: &DiskFacts, size: u64) -> Remedy {
+    match facts.partition_table.value().filter(|table| table.scheme == "gpt").and_then(|table| table.rebuild_refused.as_ref()) {
+        None => Remedy::Prepare(Need::Grow(size)),
+        Some(reason) => Remedy::hand(format!(
+            "repair the GPT first, with gdisk on a copy of the disk: vhdkit prepare grows a disk only together with its GPT, and cannot, \
+             because {reason}"
+        )),
+    }
+}
+
 /// The finding on a disk above a limit.
 pub(super) fn too_large(facts: &DiskFacts, size: u64, limit: u64, message: String, cure: &str) -> Finding {
     Finding {

@@ -2,7 +2,7 @@
 
 use crate::bytes::ByteSize;
 use crate::rules::azure::{MAX_DISK, SIZE_UNIT};
-use crate::rules::{Check, Finding, Judgement, Need, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
+use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static DIFFERS: Rule = Rule {
     code: "VHD014",
@@ -100,7 +100,7 @@ fn rounded(subject: &Subject<'_>, _: &Target) -> Judgement {
         required: format!("a multiple of {SIZE_UNIT} bytes"),
         place: shared::size_place(subject.facts),
         remedy: match next {
-            Some(next) => Remedy::Prepare(Need::Grow(next)),
+            Some(next) => shared::grow(subject.facts, next),
             None => Remedy::hand("convert the disk again with -o subformat=fixed,force_size=on"),
         },
     }])

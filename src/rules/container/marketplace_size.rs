@@ -3,7 +3,7 @@
 use crate::bytes::ByteSize;
 use crate::facts::{OsFamily, Role};
 use crate::rules::azure::{MARKETPLACE_MAX, MARKETPLACE_MAX_WINDOWS_OS, MARKETPLACE_MIN_LINUX_OS, MARKETPLACE_MIN_WINDOWS_OS};
-use crate::rules::{Check, Finding, Judgement, Need, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
+use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 use std::ops::RangeInclusive;
 
 pub(in crate::rules) static OS: Rule = Rule {
@@ -89,7 +89,7 @@ fn os(subject: &Subject<'_>, _: &Target) -> Judgement {
         actual: ByteSize(size).to_string(),
         required: format!("{min} to {max}"),
         place: shared::size_place(facts),
-        remedy: if size < min.0 { Remedy::Prepare(Need::Grow(min.0)) } else { Remedy::hand(shared::SHRINK) },
+        remedy: if size < min.0 { shared::grow(subject.facts, min.0) } else { Remedy::hand(shared::SHRINK) },
     }])
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bytes::ByteSize;
 use crate::rules::azure::{MAX_DISK, SIZE_UNIT};
-use crate::rules::{Check, Finding, Judgement, Need, Profile, Remedy, Rule, Severity, Subject, Target, shared, source};
+use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "VHD003",
@@ -50,7 +50,7 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         place: shared::size_place(subject.facts),
         remedy: next.map_or_else(
             || Remedy::hand("find out the disk's true size: no disk in Azure can be as large as this footer says"),
-            |next| Remedy::Prepare(Need::Grow(next)),
+            |next| shared::grow(subject.facts, next),
         ),
     }])
 }
@@ -70,6 +70,12 @@ mod tests {
         assert_eq!(ask(&RULE, &sized(MAX_DISK - 1)), "prepare");
         assert_eq!(ask(&RULE, &sized(MAX_DISK + 1)), "hand");
         assert_eq!(ask(&RULE, &sized(u64::MAX)), "hand");
+        // A GPT that cannot be rebuilt cannot follow to a new end.
+        let stuck = os(|f| {
+            f.virtual_size = Fact::Known(OS_SIZE + 1);
+            known(&mut f.partition_table).rebuild_refused = Some("x".to_owned());
+        });
+        assert_eq!(ask(&RULE, &stuck), "hand");
         assert_eq!(ask(&RULE, &os(|f| f.virtual_size = Fact::unknown("x"))), "undecided");
     }
 }

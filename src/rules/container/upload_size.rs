@@ -2,7 +2,7 @@
 
 use crate::bytes::{ByteSize, SECTOR};
 use crate::rules::azure::{MAX_DISK, MAX_UPLOAD, MIN_SIZE};
-use crate::rules::{Check, Finding, Judgement, Need, Profile, Remedy, Rule, Severity, Subject, Target, shared, source};
+use crate::rules::{Check, Finding, Judgement, Profile, Rule, Severity, Subject, Target, shared, source};
 
 pub(in crate::rules) static TOO_SMALL: Rule = Rule {
     code: "VHD006",
@@ -65,7 +65,7 @@ fn too_small(subject: &Subject<'_>, _: &Target) -> Judgement {
         actual: ByteSize(size).to_string(),
         required: format!("at least {}", ByteSize(MIN_SIZE)),
         place: shared::size_place(subject.facts),
-        remedy: Remedy::Prepare(Need::Grow(MIN_SIZE)),
+        remedy: shared::grow(subject.facts, MIN_SIZE),
     }])
 }
 
