@@ -1,0 +1,750 @@
+//! The whole pipeline over damaged disks: inspect, judge, plan, build, and judge what would be written.
+//!
+//! Small disks of every kind are damaged where their structures lie, mostly with the checksums made right again, so that the damage
+//! gets past the first gate. Whatever comes out must keep the promises:
+//!
+//! - no panic, no hang, and an answer from every rule;
+//! - the JSON serializes, each `unknown` pointer leads to a `null`, and no text steers a terminal;
+//! - a file that is called ready is a fixed VHD by four lines of code that share nothing with vhdkit's own;
+//! - what `prepare` takes on can be read to its end, is the same when built twice, is the disk inside the source byte for byte, and
+//!   then no finding is left that `prepare` said it would cure, nor anything to do in a second run;
+//! - the holes of a disk are zeros.
+//!
+//! The seeds are fixed: a failure names its case, and `VHDKIT_FUZZ_CASE` repeats it alone. `VHDKIT_FUZZ_ROUNDS` runs more than the
+//! default number of cases for each kind of disk.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a test may panic"
+)]
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+use vhdkit::bytes::{Bytes, Guid, ReadAt, ReadError, check_bounds, is_zero, read_vec};
+use vhdkit::container::{ParentSearch, Source};
+use vhdkit::facts::{Fact, Role, State};
+use vhdkit::inspect::{self, Inspected, Options};
+use vhdkit::prepare::{self, Identity, Plan};
+use vhdkit::report::{Checked, Look, json, text};
+use vhdkit::rules::{Check, Outcomes, Profile, RULES, Remedy, Severity, Subject, Target, Verdict, judge};
+
+const MIB: u64 = 1 << 20;
+const SECTOR: u64 = 512;
+/// Cases of each kind of disk.
+const ROUNDS: u64 = 100;
+/// Bytes of data up to which a built disk is read to its end.
+const READABLE: u64 = 48 * MIB;
+/// No case may take longer, on the slowest machine that runs the tests.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A file in memory: the sectors that are not zero.
+#[derive(Debug, Clone, Default)]
+struct Image {
+    size: u64,
+    sectors: BTreeMap<u64, [u8; 512]>,
+}
+
+impl Image {
+    fn new(size: u64) -> Self {
+        Self { size, sectors: BTreeMap::new() }
+    }
+
+    fn put(&mut self, at: u64, bytes: &[u8]) -> &mut Self {
+        for (place, byte) in (at..).zip(bytes).filter(|(place, _)| *place < self.size) {
+            self.sectors.entry(place / SECTOR).or_insert([0; 512])[(place % SECTOR) as usize] = *byte;
+        }
+        self
+    }
+
+    fn get(&self, at: u64, len: usize) -> Vec<u8> {
+        let mut out = vec![0; len];
+        let inside = self.size.saturating_sub(at).min(len as u64) as usize;
+        self.read_at(at.min(self.size), &mut out[..inside]).unwrap();
+        out
+    }
+}
+
+impl ReadAt for Image {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        check_bounds(offset, buf.len(), self.size)?;
+        buf.fill(0);
+        let end = offset + buf.len() as u64;
+        for (number, sector) in self.sectors.range(offset / SECTOR..end.div_ceil(SECTOR)) {
+            let start = number * SECTOR;
+            let (from, to) = (start.max(offset), (start + SECTOR).min(end));
+            buf[(from - offset) as usize..(to - offset) as usize].copy_from_slice(&sector[(from - start) as usize..(to - start) as usize]);
+        }
+        Ok(())
+    }
+
+    fn data(&self, from: u64) -> Option<Range<u64>> {
+        let (number, _) = self.sectors.range(from / SECTOR..).next()?;
+        let start = (number * SECTOR).max(from);
+        let end = ((number + 1) * SECTOR).min(self.size);
+        (start < end).then_some(start..end)
+    }
+}
+
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.roll() % limit.max(1)
+    }
+
+    fn one_in(&mut self, chance: u64) -> bool {
+        self.below(chance) == 0
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize].clone()
+    }
+}
+
+/// A kind of disk: its image, where its structures lie, and how their checksums are made right.
+struct Kind {
+    name: &'static str,
+    image: Image,
+    /// Ranges worth damaging.
+    places: Vec<Range<u64>>,
+    seal: fn(&mut Image),
+    /// Name of the file beside which parents are looked for.
+    path: PathBuf,
+}
+
+// Writers of the formats. They share no code with vhdkit's.
+
+fn vhd_sum(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)))
+}
+
+fn footer(size: u64, kind: u32, id: u8) -> Vec<u8> {
+    let mut out = b"conectix".to_vec();
+    out.extend([2_u32, 0x10000].into_iter().flat_map(u32::to_be_bytes));
+    out.extend(if kind == 2 { u64::MAX } else { 512 }.to_be_bytes());
+    out.extend(0x1000_u32.to_be_bytes());
+    out.extend(b"win \x00\x0a\x00\x00Wi2k");
+    out.extend([size, size].into_iter().flat_map(u64::to_be_bytes));
+    out.extend([2, 0, 4, 17]);
+    out.extend(kind.to_be_bytes());
+    out.extend([0; 4]);
+    out.extend([id; 16]);
+    out.resize(512, 0);
+    out
+}
+
+fn seal_vhd_footer(image: &mut Image, at: u64) {
+    if image.get(at, 8) == b"conectix" {
+        image.put(at + 64, &[0; 4]);
+        let sum = vhd_sum(&image.get(at, 512));
+        image.put(at + 64, &sum.to_be_bytes());
+    }
+}
+
+fn seal_fixed(image: &mut Image) {
+    seal_gpt(image);
+    seal_vhd_footer(image, image.size.saturating_sub(SECTOR));
+}
+
+fn seal_dynamic(image: &mut Image) {
+    seal_vhd_footer(image, 0);
+    seal_vhd_footer(image, image.size.saturating_sub(SECTOR));
+    if image.get(512, 8) == b"cxsparse" {
+        image.put(512 + 36, &[0; 4]);
+        let sum = vhd_sum(&image.get(512, 1024));
+        image.put(512 + 36, &sum.to_be_bytes());
+    }
+}
+
+fn gpt_header(image: &Image, mine: u64, other: u64, array: u64, last: u64) -> Vec<u8> {
+    let mut out = b"EFI PART\0\0\x01\0\x5c\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+    out.extend([mine, other, 34, last - 33].into_iter().flat_map(u64::to_le_bytes));
+    out.extend([0x33; 16]);
+    out.extend(array.to_le_bytes());
+    out.extend([128_u32, 128].into_iter().flat_map(u32::to_le_bytes));
+    out.extend(crc32fast::hash(&image.get(array * SECTOR, 128 * 128)).to_le_bytes());
+    let sum = crc32fast::hash(&out);
+    out[16..20].copy_from_slice(&sum.to_le_bytes());
+    out
+}
+
+/// A GPT with three partitions, the last up to the very end of what can be used.
+fn gpt(image: &mut Image, size: u64) {
+    let last = size / SECTOR - 1;
+    let mut mbr = vec![0; 512];
+    mbr[446..462].copy_from_slice(&[0, 0, 2, 0, 0xee, 255, 255, 255, 1, 0, 0, 0, 0, 0, 0, 0]);
+    mbr[458..462].copy_from_slice(&(last as u32).to_le_bytes());
+    mbr[510..].copy_from_slice(&[0x55, 0xaa]);
+    image.put(0, &mbr);
+    let kinds = ["28732ac11ff8d211ba4b00a0c93ec93b", "af3dc60f838472478e793d69d8477de4", "4861682149646f6e744e656564454649"];
+    let mut array = Vec::new();
+    for (number, (kind, (start, end))) in (1_u8..).zip(kinds.into_iter().zip([(2048, 4095), (4096, 8191), (8192, last - 33)])) {
+        let mut entry: Vec<u8> = u128::from_str_radix(kind, 16).unwrap().to_be_bytes().to_vec();
+        entry.extend([number; 16]);
+        entry.extend([start, end, 0].into_iter().flat_map(u64::to_le_bytes));
+        entry.extend("name\u{1b}".encode_utf16().flat_map(u16::to_le_bytes));
+        entry.resize(128, 0);
+        array.extend(entry);
+    }
+    for at in [2, last - 32] {
+        image.put(at * SECTOR, &array);
+    }
+    for (mine, other, array) in [(1, last, 2), (last, 1, last - 32)] {
+        let header = gpt_header(image, mine, other, array, last);
+        image.put(mine * SECTOR, &header);
+    }
+}
+
+/// Makes the checksums of every GPT header right that stands where one is expected, entries first.
+fn seal_gpt(image: &mut Image) {
+    let ends = [image.size.saturating_sub(SECTOR), image.size.saturating_sub(2 * SECTOR)];
+    for at in ends.into_iter().chain([SECTOR]) {
+        if image.get(at, 8) != b"EFI PART" {
+            continue;
+        }
+        let number = |image: &Image, place: u64| u32::from_le_bytes(image.get(at + place, 4).try_into().unwrap());
+        let array = u64::from_le_bytes(image.get(at + 72, 8).try_into().unwrap());
+        let length = u64::from(number(image, 80)) * u64::from(number(image, 84));
+        if length < MIB && array < image.size / SECTOR {
+            let sum = crc32fast::hash(&image.get(array * SECTOR, length as usize));
+            image.put(at + 88, &sum.to_le_bytes());
+        }
+        let size = number(image, 12);
+        if (92..=512).contains(&size) {
+            image.put(at + 16, &[0; 4]);
+            let sum = crc32fast::hash(&image.get(at, size as usize));
+            image.put(at + 16, &sum.to_le_bytes());
+        }
+    }
+}
+
+/// The superblock of an ext4, enough to be named.
+fn ext4(image: &mut Image, at: u64) {
+    let mut block = vec![0; 1024];
+    block[0..8].copy_from_slice(&[64, 0, 0, 0, 0, 4, 0, 0]);
+    block[24] = 0;
+    block[0x28] = 64;
+    block[0x38..0x3c].copy_from_slice(&[0x53, 0xef, 1, 0]);
+    block[0x4c] = 1;
+    block[0x58..0x5a].copy_from_slice(&256_u16.to_le_bytes());
+    block[0x5c..0x68].copy_from_slice(&[0x3c, 0, 0, 0, 0x42, 2, 0, 0, 0x7b, 0, 0, 0]);
+    block[0x68..0x78].copy_from_slice(&[0x55; 16]);
+    block[0x78..0x7e].copy_from_slice(b"\x1b[2Jx\0");
+    image.put(at + 1024, &block);
+}
+
+/// A FAT16 boot sector.
+fn fat(image: &mut Image, at: u64) {
+    let mut boot = b"\xeb\x3c\x90mkfs.fat\x00\x02\x04\x04\x00\x02\x00\x02\x00\x20\xf8\x20\x00\x20\x00\x40\x00".to_vec();
+    boot.resize(36, 0);
+    boot.extend(b"\x80\x00\x29\x12\x34\x56\x78EFI\x07SYSTEM FAT16   ");
+    boot.resize(510, 0x90);
+    boot.extend([0x55, 0xaa]);
+    image.put(at, &boot);
+}
+
+fn mbr_disk(image: &mut Image) {
+    let mut mbr = b"\xeb\x63\x90GRUB \0Geom\0Hard Disk\0Read\0 Error\r\n".to_vec();
+    mbr.resize(446, 0x90);
+    mbr.extend(b"\x80\xfe\xff\xff\x83\xfe\xff\xff\x00\x08\x00\x00\x00\x20\x00\x00");
+    mbr.extend(b"\x00\xfe\xff\xff\x05\xfe\xff\xff\x00\x28\x00\x00\x00\x20\x00\x00");
+    mbr.resize(510, 0);
+    mbr.extend([0x55, 0xaa]);
+    image.put(0, &mbr);
+    ext4(image, MIB);
+    let mut logical = vec![0; 446];
+    logical.extend(b"\x00\xfe\xff\xff\x82\xfe\xff\xff\x00\x08\x00\x00\x00\x10\x00\x00");
+    logical.resize(510, 0);
+    logical.extend([0x55, 0xaa]);
+    image.put(0x2800 * SECTOR, &logical);
+}
+
+/// A dynamic disk of `size` bytes with small blocks, the first of which hold an MBR disk; `parent` is an id and a name.
+fn dynamic(size: u64, parent: Option<(u8, &str)>) -> Image {
+    let block = 64 * 1024_u64;
+    let needed = size.div_ceil(block);
+    let table_sectors = (needed * 4).div_ceil(SECTOR);
+    let locator = 1536 + table_sectors * SECTOR;
+    let mut inside = Image::new(size);
+    mbr_disk(&mut inside);
+    let used: Vec<u64> = inside.sectors.keys().map(|sector| sector * SECTOR / block).collect();
+    let mut allocated: Vec<u64> = used.into_iter().chain([needed - 1]).collect();
+    allocated.dedup();
+    let first = locator + SECTOR;
+    let mut image = Image::new(first + allocated.len() as u64 * (block + SECTOR) + SECTOR);
+    let foot = footer(size, if parent.is_some() { 4 } else { 3 }, 0x22);
+    image.put(0, &foot);
+    let mut header = b"cxsparse\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\x06\0\0\x01\0\0".to_vec();
+    header.extend([needed as u32, block as u32, 0].into_iter().flat_map(u32::to_be_bytes));
+    if let Some((id, name)) = parent {
+        header.extend([id; 16]);
+        header.resize(64, 0);
+        header.extend(name.encode_utf16().flat_map(u16::to_be_bytes));
+        header.resize(576, 0);
+        let path: Vec<u8> = format!(".\\{name}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        header.extend(b"W2ru\0\0\x02\0");
+        header.extend([path.len() as u32, 0].into_iter().flat_map(u32::to_be_bytes));
+        header.extend(locator.to_be_bytes());
+        image.put(locator, &path);
+    }
+    header.resize(1024, 0);
+    image.put(512, &header);
+    image.put(1536, &vec![0xff; (table_sectors * SECTOR) as usize]);
+    for (place, number) in (0..).zip(&allocated) {
+        let start = first + place * (block + SECTOR);
+        image.put(1536 + number * 4, &((start / SECTOR) as u32).to_be_bytes());
+        image.put(start, &if parent.is_some() { vec![0xa5; 16] } else { vec![0xff; 16] });
+        let bytes = inside.get(number * block, block as usize);
+        if !is_zero(&bytes) {
+            image.put(start + SECTOR, &bytes);
+        }
+    }
+    image.sectors.retain(|_, sector| !is_zero(sector));
+    let end = image.size - SECTOR;
+    image.put(end, &foot);
+    seal_dynamic(&mut image);
+    image
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    static TABLE: LazyLock<Vec<u32>> = LazyLock::new(|| {
+        (0..256).map(|byte| (0..8).fold(byte, |sum, _| if sum & 1 == 0 { sum >> 1 } else { (sum >> 1) ^ 0x82f6_3b78 })).collect()
+    });
+    let table = &*TABLE;
+    !bytes.iter().fold(!0, |sum, byte| table[((sum ^ u32::from(*byte)) & 0xff) as usize] ^ (sum >> 8))
+}
+
+fn stored(id: &str) -> Vec<u8> {
+    let digits: String = id.chars().filter(|c| *c != '-').collect();
+    Guid(u128::from_str_radix(&digits, 16).unwrap().to_be_bytes()).to_mixed_endian().to_vec()
+}
+
+/// A VHDX of 24 blocks of 1 MiB, of which some are in the file.
+fn vhdx() -> Image {
+    let mut image = Image::new(8 * MIB);
+    image.put(0, b"vhdxfilef\0u\0z\0z\0");
+    for (n, at) in [(1_u64, 0x10000), (2, 0x20000)] {
+        let mut header = b"head\0\0\0\0".to_vec();
+        header.extend(n.to_le_bytes());
+        header.extend([[1; 16], [2; 16], [0; 16]].concat());
+        header.extend([0, 0, 1, 0]);
+        header.extend((MIB as u32).to_le_bytes());
+        header.extend(MIB.to_le_bytes());
+        image.put(at, &header);
+    }
+    for at in [0x30000, 0x40000] {
+        let mut table = b"regi\0\0\0\0\x02\0\0\0\0\0\0\0".to_vec();
+        for (id, offset) in [("2dc27766-f623-4200-9d64-115e9bfd4a08", 3 * MIB), ("8b7ca206-4790-4b9a-b8fe-575f050f886e", 2 * MIB)] {
+            table.extend(stored(id));
+            table.extend(offset.to_le_bytes());
+            table.extend([(MIB as u32).to_le_bytes(), 1_u32.to_le_bytes()].concat());
+        }
+        image.put(at, &table);
+    }
+    let ids = [
+        ("caa16737-fa36-4d43-b3b6-33f0aa44e76b", (MIB as u32).to_le_bytes().to_vec(), 8_u32),
+        ("2fa54224-cd1b-4876-b211-5dbed83bf4b8", (24 * MIB).to_le_bytes().to_vec(), 8),
+        ("beca12ab-b2e6-4523-93ef-c309e000c746", vec![7; 16], 16),
+        ("8141bf1d-a96f-4709-ba47-f233a8faab5f", 512_u32.to_le_bytes().to_vec(), 4),
+        ("cda348c7-445d-4471-9cc9-e9885251c556", 4096_u32.to_le_bytes().to_vec(), 4),
+    ];
+    let mut table = b"metadata\0\0\x05\0".to_vec();
+    table.resize(32, 0);
+    for (n, (id, value, length)) in (0_u32..).zip(ids) {
+        let offset = 0x10000 + n * 32;
+        table.extend(stored(id));
+        table.extend([offset, length, 6, 0].into_iter().flat_map(u32::to_le_bytes));
+        image.put(2 * MIB + u64::from(offset), &value);
+    }
+    image.put(2 * MIB, &table);
+    let entry = |block: u64, place: u64| (3 * MIB + block * 8, ((place * MIB) | 6).to_le_bytes());
+    for (at, bytes) in [entry(0, 4), entry(1, 5), entry(5, 6), entry(23, 7)] {
+        image.put(at, &bytes);
+    }
+    let mut inside = Image::new(24 * MIB);
+    mbr_disk(&mut inside);
+    for (number, sector) in &inside.sectors {
+        let at = number * SECTOR;
+        let place = match at / MIB {
+            0 => 4,
+            1 => 5,
+            _ => 6,
+        };
+        image.put(place * MIB + at % MIB, sector);
+    }
+    seal_vhdx(&mut image);
+    image
+}
+
+fn seal_vhdx(image: &mut Image) {
+    for (at, signature, length) in
+        [(0x10000, b"head", 4096), (0x20000, b"head", 4096), (0x30000, b"regi", 0x10000), (0x40000, b"regi", 0x10000)]
+    {
+        if image.get(at, 4) == signature {
+            image.put(at + 4, &[0; 4]);
+            let sum = crc32c(&image.get(at, length));
+            image.put(at + 4, &sum.to_le_bytes());
+        }
+    }
+}
+
+fn no_seal(_: &mut Image) {}
+
+fn kinds(dir: &Path) -> Vec<Kind> {
+    let at_end = |size: u64| size - SECTOR..size;
+    let gpt_places = |size: u64| {
+        let last = size / SECTOR * SECTOR;
+        vec![
+            446..512,
+            512..604,
+            512..604,
+            1024..1536,
+            last - SECTOR..last - 420,
+            last - SECTOR..last - 420,
+            last - 33 * SECTOR..last - 32 * SECTOR,
+        ]
+    };
+    let mut out = Vec::new();
+    let mut add = |name: &'static str, image: Image, places: Vec<Range<u64>>, seal: fn(&mut Image)| {
+        out.push(Kind { name, image, places, seal, path: dir.join(format!("{name}.vhd")) });
+    };
+
+    let mut fixed = Image::new(24 * MIB + SECTOR);
+    mbr_disk(&mut fixed);
+    fixed.put(24 * MIB, &footer(24 * MIB, 2, 0x11));
+    seal_fixed(&mut fixed);
+    add("fixed", fixed, vec![at_end(24 * MIB + SECTOR), at_end(24 * MIB + SECTOR), 440..512, MIB + 1024..MIB + 2048], seal_fixed);
+
+    let mut fixed = Image::new(24 * MIB + SECTOR);
+    gpt(&mut fixed, 24 * MIB);
+    fat(&mut fixed, MIB);
+    ext4(&mut fixed, 2 * MIB);
+    fixed.put(24 * MIB, &footer(24 * MIB, 2, 0x11));
+    seal_fixed(&mut fixed);
+    let mut places = gpt_places(24 * MIB);
+    places.extend([at_end(24 * MIB + SECTOR), MIB..MIB + 64]);
+    add("fixed-gpt", fixed, places, seal_fixed);
+
+    for (name, size) in [("raw-gpt", 24 * MIB), ("raw-gpt-odd", 24 * MIB - 7 * SECTOR), ("raw-gpt-torn", 24 * MIB + 100)] {
+        let mut raw = Image::new(size);
+        gpt(&mut raw, size);
+        ext4(&mut raw, 2 * MIB);
+        add(name, raw, gpt_places(size), seal_gpt);
+    }
+    let mut raw = Image::new(20 * MIB + 1);
+    mbr_disk(&mut raw);
+    add("raw-mbr", raw, vec![440..512, 0x2800 * SECTOR + 440..0x2800 * SECTOR + 512, MIB + 1024..MIB + 2048], no_seal);
+
+    let image = dynamic(21 * MIB - 3 * SECTOR, None);
+    let size = image.size;
+    add("dynamic", image, vec![0..86, 512..576, 1536..3072, size - SECTOR..size - 427], seal_dynamic);
+    let image = dynamic(24 * MIB, Some((0x66, "parent.vhd")));
+    let size = image.size;
+    add("differencing", image, vec![0..86, 512..680, 1088..1112, 1536..3072, size - SECTOR..size - 427], seal_dynamic);
+
+    let ranges = vec![0x10000..0x10060, 0x20000..0x20060, 0x30000..0x30060, 2 * MIB..2 * MIB + 192, 2 * MIB + 0x10000..2 * MIB + 0x100a0];
+    add("vhdx", vhdx(), [ranges, vec![3 * MIB..3 * MIB + 200, 3 * MIB..3 * MIB + 200]].concat(), seal_vhdx);
+    out
+}
+
+/// Damages an image, once or a few times.
+fn damage(kind: &Kind, dice: &mut Dice) -> Image {
+    let mut image = kind.image.clone();
+    for _ in 0..1 + dice.below(4) {
+        let range = dice.pick(&kind.places);
+        let at = if dice.one_in(12) { dice.below(image.size) } else { range.start + dice.below(range.end - range.start) };
+        match dice.below(12) {
+            0 => {
+                let cut = [1, 511, 512, 513, 4096, MIB, 4 * MIB, dice.below(image.size)];
+                let size = image.size.saturating_sub(dice.pick(&cut));
+                image.size = size;
+                image.sectors.retain(|number, _| number * SECTOR < size);
+                let kept = size % SECTOR;
+                if let Some(sector) = image.sectors.get_mut(&(size / SECTOR)) {
+                    sector[kept as usize..].fill(0);
+                }
+            }
+            1 => image.size += dice.pick(&[1, 511, 512, 4096, MIB]),
+            2 => {
+                let (from, to) = (image.get(at / SECTOR * SECTOR, 512), dice.pick(&kind.places).start / SECTOR * SECTOR);
+                image.put(to, &from);
+            }
+            3 => {
+                image.put(at / SECTOR * SECTOR, &[0; 512]);
+            }
+            4 | 5 => {
+                let bit = 1 << dice.below(8);
+                let byte = image.get(at, 1)[0] ^ bit;
+                image.put(at, &[byte]);
+            }
+            6 => {
+                let byte = dice.roll().to_le_bytes()[0];
+                image.put(at, &[byte]);
+            }
+            _ => {
+                let size = image.size;
+                let near = [
+                    0,
+                    1,
+                    2,
+                    3,
+                    511,
+                    512,
+                    513,
+                    4096,
+                    MIB,
+                    20 * MIB,
+                    size,
+                    size / SECTOR,
+                    size / SECTOR - 1,
+                    u64::MAX,
+                    1 << 31,
+                    1 << 32,
+                    1 << 40,
+                ];
+                let value = dice.pick(&near).wrapping_add(dice.pick(&[0, 0, 1, u64::MAX]));
+                let width = dice.pick(&[2_usize, 4, 8]);
+                let place = at / width as u64 * width as u64;
+                let bytes = if dice.one_in(2) { value.to_be_bytes()[8 - width..].to_vec() } else { value.to_le_bytes()[..width].to_vec() };
+                image.put(place, &bytes);
+            }
+        }
+        if image.size == 0 {
+            break;
+        }
+    }
+    if !dice.one_in(5) && image.size > 0 {
+        (kind.seal)(&mut image);
+    }
+    image
+}
+
+fn question(dice: &mut Dice) -> (Option<Role>, Target) {
+    let role = dice.pick(&[None, Some(Role::Os), Some(Role::Data), Some(Role::Data)]);
+    let target = Target {
+        state: dice.pick(&[None, None, Some(State::Generalized)]),
+        profile: dice.pick(&[Profile::Azure, Profile::Marketplace]),
+        generation: dice.pick(&[None, None, Some(1), Some(2)]),
+        fail_on: dice.pick(&[Severity::Error, Severity::Error, Severity::Warning]),
+    };
+    (role, target)
+}
+
+fn look_at(file: &Bytes, path: &Path, deep: bool) -> Inspected {
+    let search = ParentSearch::default();
+    inspect::disk(&Source { file, path, search: &search }, Options { deep }).expect("memory can always be read")
+}
+
+/// Judges, and holds the answers against what is promised of every report.
+fn ask(inspected: &Inspected, role: Option<Role>, target: &Target) -> Outcomes {
+    let facts = &inspected.facts;
+    let subject = Subject { facts, role: role.map_or_else(|| facts.role.clone(), Fact::Known), lun: None, in_image: false };
+    let outcomes = judge(std::slice::from_ref(&subject), target, &[]);
+    for rule in RULES.iter().filter(|rule| rule.profile <= target.profile) {
+        let disk = matches!(rule.check, Check::Disk(_)).then_some(0);
+        let answers = outcomes.outcomes.iter().filter(|outcome| outcome.rule.code == rule.code && outcome.disk == disk).count();
+        assert_eq!(answers, 1, "answers of {}", rule.code);
+    }
+    let checked = Checked { disks: &[facts], outcomes: &outcomes, target, image: None };
+    let document = json::check(&checked).unwrap();
+    for unknown in document["disks"][0]["unknown"].as_array().unwrap() {
+        let at = unknown["at"].as_str().unwrap();
+        assert_eq!(document.pointer(at), Some(&Value::Null), "{at}");
+        assert!(!unknown["reason"].as_str().unwrap().is_empty(), "{at}");
+    }
+    let parsed: Value = serde_json::from_str(&document.to_string()).unwrap();
+    assert_eq!(parsed, document);
+    for verbose in [false, true] {
+        let look = Look { color: false, width: 80, verbose };
+        for told in [text::check(&checked, &look), text::inspect(&[facts], &look)] {
+            assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");
+        }
+    }
+    outcomes
+}
+
+/// What Azure asks of the file, without a line of vhdkit's.
+fn is_what_azure_takes(image: &Image) -> bool {
+    let foot = image.get(image.size.saturating_sub(SECTOR), 512);
+    let size = u64::from_be_bytes(foot[48..56].try_into().unwrap());
+    let mut bare = foot.clone();
+    bare[64..68].fill(0);
+    foot.starts_with(b"conectix")
+        && foot[60..64] == [0, 0, 0, 2]
+        && size.is_multiple_of(MIB)
+        && size >= 20 * MIB
+        && image.size == size + SECTOR
+        && foot[64..68] == vhd_sum(&bare).to_be_bytes()
+}
+
+/// Ranges with data, of at most `READABLE` bytes in all.
+fn data_of(bytes: &dyn ReadAt) -> Option<Vec<Range<u64>>> {
+    let (mut out, mut from, mut total): (Vec<Range<u64>>, _, _) = (vec![], 0, 0);
+    while let Some(range) = bytes.data(from) {
+        assert!(range.start >= from && range.start < range.end && range.end <= bytes.size(), "{range:?} from {from}");
+        total += range.end - range.start;
+        if total > READABLE || out.len() > 100_000 {
+            return None;
+        }
+        from = range.end;
+        out.push(range);
+    }
+    Some(out)
+}
+
+/// All that is not zero, sector by sector.
+fn content(bytes: &dyn ReadAt, ranges: &[Range<u64>]) -> Result<BTreeMap<u64, Vec<u8>>, ReadError> {
+    let mut out: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    for range in ranges {
+        let mut at = range.start / SECTOR * SECTOR;
+        while at < range.end {
+            let step = (range.end - at).min(MIB).next_multiple_of(SECTOR).min(bytes.size() - at);
+            let part = read_vec(bytes, at, step as usize)?;
+            for (place, sector) in (at..).step_by(512).zip(part.chunks(512)).filter(|(_, sector)| !is_zero(sector)) {
+                let mut sector = sector.to_vec();
+                sector.resize(512, 0);
+                out.insert(place, sector);
+            }
+            at += step;
+        }
+    }
+    Ok(out)
+}
+
+/// Holes are zeros, wherever one looks.
+fn holes_are_zero(bytes: &dyn ReadAt, ranges: &[Range<u64>], dice: &mut Dice) {
+    for _ in 0..4 {
+        let len = (dice.below(8192) + 1).min(bytes.size());
+        let at = dice.below(bytes.size() - len + 1);
+        let Ok(part) = read_vec(bytes, at, len as usize) else { continue };
+        for (place, byte) in (at..).zip(part) {
+            assert!(byte == 0 || ranges.iter().any(|range| range.contains(&place)), "byte {place} lies in a hole and is {byte:#x}");
+        }
+    }
+}
+
+fn build(plan: &Plan, file: &Bytes, inspected: &Inspected, identity: &Identity) -> Result<Bytes, String> {
+    prepare::build(plan, file, &inspected.container, inspected.table.as_ref(), identity).map_err(|error| error.to_string())
+}
+
+/// One case through the whole pipeline. Returns what became of it.
+fn run(kind: &Kind, image: Image, dice: &mut Dice) -> &'static str {
+    let (role, target) = question(dice);
+    let plain = image.clone();
+    let file: Bytes = Arc::new(image);
+    let inspected = look_at(&file, &kind.path, dice.one_in(8));
+    let before = ask(&inspected, role, &target);
+    let verdict = before.verdict(&target, None);
+    if verdict == Verdict::Ready && target.fail_on <= Severity::Error {
+        assert!(is_what_azure_takes(&plain), "ready, but not what Azure takes");
+    }
+    if let Ok(disk) = &inspected.container.disk
+        && disk.size() > 0
+        && let Some(ranges) = data_of(&**disk)
+    {
+        holes_are_zero(&**disk, &ranges, dice);
+    }
+    let blocked = !prepare::blockers(before.findings.iter(), target.fail_on, &[]).is_empty();
+    let undecided = before.undecided_errors().next().is_some();
+    let Ok(identity) = Identity::of(&inspected.container, "out.vhd") else {
+        assert!(blocked || undecided, "the start of the disk cannot be read, and nothing says so");
+        return "no identity";
+    };
+    let id = identity.unique_id.to_string();
+    let Ok(plan) = prepare::plan(&inspected.facts, &id, before.findings.iter(), None) else {
+        assert!(blocked || undecided, "there is no plan, and nothing says why");
+        return "no plan";
+    };
+    if blocked || undecided {
+        return if blocked { "blocked" } else { "undecided" };
+    }
+    let built = build(&plan, &file, &inspected, &identity).unwrap_or_else(|error| {
+        panic!("prepare has no objection to {plan:?}, but cannot build: {error}; {:?}", inspected.facts.partition_table)
+    });
+    let planned = look_at(&built, Path::new("out.vhd"), false);
+    let after = ask(&planned, role.or(inspected.facts.role.value().copied()), &target);
+    let left: Vec<_> = after.findings.iter().filter(|found| matches!(found.finding.remedy, Remedy::Prepare(_))).collect();
+    assert!(left.is_empty(), "the plan {plan:?} left {left:?}");
+    let again = prepare::plan(&planned.facts, &id, after.findings.iter(), None).unwrap();
+    assert!(again.is_empty(), "a second run would {:?}", again.steps);
+    assert_eq!(built.size(), plan.size + if plan.is_empty() { built.size() - plan.size } else { SECTOR });
+
+    let Some(ranges) = data_of(&*built) else { return "too much to read" };
+    let bytes = content(&*built, &ranges).unwrap_or_else(|error| panic!("prepare has no objection, but cannot read: {error}"));
+    let twin = build(&plan, &file, &inspected, &identity).unwrap();
+    assert!(bytes == content(&*twin, &data_of(&*twin).unwrap()).unwrap(), "built twice, and not the same");
+    let disk = inspected.container.disk.as_ref().unwrap();
+    let source = content(&**disk, &data_of(&**disk).unwrap()).unwrap();
+    let table = plan.steps.iter().any(|step| matches!(step, prepare::Step::RebuildGpt { .. }));
+    if !table {
+        let payload: BTreeMap<u64, Vec<u8>> = bytes.into_iter().filter(|(at, _)| *at < plan.size).collect();
+        assert!(payload == source, "the written disk is not the disk of the source");
+    }
+    if plan.is_empty() { "ready" } else { "prepared" }
+}
+
+#[test]
+fn the_promises_hold_for_damaged_disks() {
+    let rounds = std::env::var("VHDKIT_FUZZ_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let only: Option<(String, u64)> = std::env::var("VHDKIT_FUZZ_CASE").ok().map(|case| {
+        let (name, seed) = case.rsplit_once('/').unwrap();
+        (name.to_owned(), seed.parse().unwrap())
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let mut parent = Image::new(24 * MIB + SECTOR);
+    mbr_disk(&mut parent);
+    parent.put(9 * MIB, &[0x77; 4096]);
+    parent.put(24 * MIB, &footer(24 * MIB, 2, 0x66));
+    seal_fixed(&mut parent);
+    let parent_bytes = read_vec(&parent, 0, parent.size as usize).unwrap();
+    std::fs::write(dir.path().join("parent.vhd"), &parent_bytes).unwrap();
+
+    let mut failures = Vec::new();
+    for kind in kinds(dir.path()) {
+        let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut slowest = Duration::ZERO;
+        for seed in 0..=rounds {
+            if only.as_ref().is_some_and(|(name, only)| name != kind.name || *only != seed) {
+                continue;
+            }
+            let mut dice = Dice(seed.wrapping_mul(0x1000) ^ crc32fast::hash(kind.name.as_bytes()) as u64);
+            // Case 0 is the disk as it was made: the fuzzer must know what health looks like.
+            let image = if seed == 0 { kind.image.clone() } else { damage(&kind, &mut dice) };
+            let started = Instant::now();
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&kind, image, &mut dice)));
+            slowest = slowest.max(started.elapsed());
+            match outcome {
+                Ok(what) => *tally.entry(what).or_default() += 1,
+                Err(_) => failures.push(format!("{}/{seed}", kind.name)),
+            }
+        }
+        eprintln!("{:16} {tally:?}, slowest {slowest:?}", kind.name);
+        assert!(slowest < PATIENCE, "{} took {slowest:?}", kind.name);
+    }
+    assert_eq!(std::fs::read(dir.path().join("parent.vhd")).unwrap(), parent_bytes, "a parent was changed");
+    assert!(failures.is_empty(), "VHDKIT_FUZZ_CASE={} repeats the first of {}: {failures:?}", failures[0], failures.len());
+}
