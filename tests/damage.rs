@@ -20,14 +20,14 @@
 
 mod samples;
 
-use serde_json::Value;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use samples::vhd::{
     BLOCK, HEADER, ID, MIB, PARENT_ID, SIZE, Sparse, TABLE, content, fixed, footer, pattern, put, save, seal_footer, seal_header,
 };
 use samples::{each_piece, flaw_of_fixed, list, name, open, text, vhdkit, vhdkit_within};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// One row a case: the good image, the change, why it matters | format, kind, size | the disk read through the library | findings of
 /// `check --role data` | its status | what `prepare --role data` makes.

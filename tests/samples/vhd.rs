@@ -56,7 +56,7 @@ pub fn geometry(size: u64) -> (u16, u8, u8) {
     } else {
         per_track = 17;
         cylinder_times_heads = total / per_track;
-        heads = ((cylinder_times_heads + 1023) / 1024).max(4);
+        heads = cylinder_times_heads.div_ceil(1024).max(4);
         if cylinder_times_heads >= heads * 1024 || heads > 16 {
             (per_track, heads) = (31, 16);
             cylinder_times_heads = total / per_track;
@@ -123,6 +123,19 @@ pub fn fixed(disk: &[u8]) -> Vec<u8> {
 /// Which sectors of a block are in this file and not in the parent.
 pub type Present = fn(sector: usize) -> bool;
 
+/// A way to a parent: platform and text.
+pub type Locator = ([u8; 4], String);
+
+/// What a differencing disk says of its parent.
+pub struct Parent {
+    /// Ways to it.
+    pub locators: Vec<Locator>,
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub id: [u8; 16],
+}
+
 /// A dynamic or differencing disk with the given blocks allocated, in the order of the list.
 pub struct Sparse {
     /// 3 dynamic, 4 differencing.
@@ -133,8 +146,8 @@ pub struct Sparse {
     pub blocks: Vec<usize>,
     /// The bitmaps.
     pub present: Present,
-    /// Locators as platform and text, and the parent's name.
-    pub parent: Option<(Vec<([u8; 4], String)>, String, [u8; 16])>,
+    /// The parent of a differencing disk.
+    pub parent: Option<Parent>,
     /// Its own identity.
     pub id: [u8; 16],
 }
@@ -151,8 +164,9 @@ impl Sparse {
     }
 
     /// A differencing disk that names its parent as told.
-    pub fn differencing(blocks: Vec<usize>, present: Present, locators: Vec<([u8; 4], String)>, name: &str, parent: [u8; 16]) -> Self {
-        Self { kind: 4, block: BLOCK, blocks, present, parent: Some((locators, name.to_owned(), parent)), id: ID }
+    pub fn differencing(blocks: Vec<usize>, present: Present, locators: Vec<Locator>, name: &str, parent: [u8; 16]) -> Self {
+        let parent = Parent { locators, name: name.to_owned(), id: parent };
+        Self { kind: 4, block: BLOCK, blocks, present, parent: Some(parent), id: ID }
     }
 
     /// The file over `disk`, whose bytes fill the allocated blocks.
@@ -168,7 +182,7 @@ impl Sparse {
         file.extend((self.block as u32).to_be_bytes());
         file.resize(TABLE, 0);
         file.resize(TABLE + (entries * 4).next_multiple_of(512), 0xff);
-        if let Some((locators, name, id)) = &self.parent {
+        if let Some(Parent { locators, name, id }) = &self.parent {
             put(&mut file, HEADER + 40, id);
             let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
             put(&mut file, HEADER + 64, &name);
