@@ -1,0 +1,86 @@
+#!/bin/bash
+# Runs all tests on a Debian machine, from nothing: installs the programs that tests compare with (only those that are missing, and only
+# where that needs no password), builds, tests, and says at the end what was skipped and why. Ends with cargo's status.
+# Set VHDKIT_NO_INSTALL=1 to install nothing.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 2
+export DEBIAN_FRONTEND=noninteractive PATH="$PATH:/usr/sbin:/sbin:$HOME/.cargo/bin"
+exec </dev/null
+
+say() { printf '== %s\n' "$*"; }
+
+# Which package brings which program. A program that is here already is left as it is, whatever package or version it came with.
+peers='
+qemu-img qemu-utils         qemu-io qemu-utils          sgdisk gdisk               sfdisk fdisk
+blkid util-linux            mkfs.minix util-linux       mkfs.vfat dosfstools       mkfs.ntfs ntfs-3g
+mkfs.exfat exfatprogs       mkfs.xfs xfsprogs           mkfs.btrfs btrfs-progs     mkfs.ext4 e2fsprogs
+debugfs e2fsprogs           pvcreate lvm2               cryptsetup cryptsetup-bin  mdadm mdadm
+mkfs.f2fs f2fs-tools        mkfs.nilfs2 nilfs-tools     mkfs.reiserfs reiserfsprogs
+mkfs.jfs jfsutils           mkudffs udftools            genisoimage genisoimage    mksquashfs squashfs-tools
+make-bcache bcache-tools    mcopy mtools                vhdiinfo libvhdi-utils     7z p7zip-full
+fsverity fsverity           zstd zstd                   xz xz-utils                python3 python3
+strace strace               shellcheck shellcheck       setfattr attr              cc gcc
+'
+
+missing() {
+    # shellcheck disable=SC2086  # the list is words, in pairs
+    set -- $peers
+    while [ $# -ge 2 ]; do
+        command -v "$1" >/dev/null 2>&1 || echo "$2"
+        shift 2
+    done | sort -u
+}
+
+install_peers() {
+    local wanted as_root=() install=(apt-get install -qq -y --no-install-recommends --no-upgrade --no-remove)
+    mapfile -t wanted < <(missing)
+    if [ ${#wanted[@]} -eq 0 ]; then
+        say "every program that tests compare with is here"
+        return
+    fi
+    if [ -n "${VHDKIT_NO_INSTALL:-}" ] || ! command -v apt-get >/dev/null; then
+        say "not installed, and left so: ${wanted[*]}"
+        return
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! sudo -n true 2>/dev/null; then
+            say "not installed, and there is no way to do it without a password: ${wanted[*]}"
+            return
+        fi
+        as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+    fi
+    say "installing: ${wanted[*]}"
+    "${as_root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists that are here"
+    # All at once is fastest; where one of them has no candidate, each by itself, so that the others still come.
+    if ! "${as_root[@]}" "${install[@]}" "${wanted[@]}" >/dev/null 2>&1; then
+        for package in "${wanted[@]}"; do
+            "${as_root[@]}" "${install[@]}" "$package" >/dev/null 2>&1 || say "cannot be installed: $package"
+        done
+    fi
+    mapfile -t wanted < <(missing)
+    [ ${#wanted[@]} -eq 0 ] || say "still missing: ${wanted[*]}"
+}
+
+install_peers
+
+if ! command -v cargo >/dev/null; then
+    echo "run.sh: cargo is not installed. Get Rust from https://rustup.rs:" >&2
+    echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal" >&2
+    exit 2
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+say "cargo test --locked"
+# Tests say what they skip on standard error, which cargo hides of tests that pass.
+cargo test --locked --no-fail-fast -- --show-output 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+echo
+if grep -q '^SKIPPED' "$log"; then
+    sed -nE 's/^SKIPPED:? /skipped: /p' "$log" | sort | uniq -c | sed -E 's/^ *1 //; s/^ *([0-9]+) (.*)$/\2 (\1 times)/'
+else
+    say "nothing was skipped"
+fi
+say "cargo test ended with status $status"
+exit "$status"
