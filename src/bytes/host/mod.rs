@@ -16,6 +16,7 @@ use std::ops::Range;
 use std::path::Path;
 #[cfg(unix)]
 use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// Reads at least this long are served from the mapping, shorter ones by a positional read.
@@ -42,6 +43,18 @@ pub struct HostFile {
     access: Access,
     #[cfg(unix)]
     mapping: OnceLock<Option<map::Mapping>>,
+    found: Mutex<Found>,
+}
+
+/// The host's last answer about data. Layers above ask block by block, and some file systems (tmpfs among them) answer by looking at
+/// every page up to the next hole: a dense file would be walked to its end once for each block.
+#[derive(Debug, Default)]
+struct Found {
+    /// Where was asked: from here to `start` is a hole.
+    from: u64,
+    start: u64,
+    /// Byte after the data.
+    end: u64,
 }
 
 /// What tells that a file was changed behind our back.
@@ -84,6 +97,7 @@ impl HostFile {
             access: if metadata.is_file() && size > 0 { access } else { Access::Positional },
             #[cfg(unix)]
             mapping: OnceLock::new(),
+            found: Mutex::default(),
         })
     }
 
@@ -168,7 +182,18 @@ impl ReadAt for HostFile {
         if from >= self.size {
             return None;
         }
-        os::next_data(&self.file, from).unwrap_or(Some(from..self.size)).map(|r| r.start..r.end.min(self.size)).filter(|r| r.start < r.end)
+        // A change of the file since then is found by `unchanged`, as it must be for the bytes themselves.
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if (found.from..found.end).contains(&from) {
+            return Some(from.max(found.start)..found.end);
+        }
+        let range = os::next_data(&self.file, from).unwrap_or(Some(from..self.size))?;
+        let range = range.start..range.end.min(self.size);
+        if range.is_empty() {
+            return None;
+        }
+        *found = Found { from, start: range.start, end: range.end };
+        Some(range)
     }
 }
 
@@ -270,5 +295,11 @@ mod tests {
         let host = HostFile::open(file.path(), Access::Mapped).unwrap();
         let found = host.data(0).unwrap();
         assert!(found.start <= 512 << 20 && found.end >= (512 << 20) + 4096 && found.end - found.start < 1 << 22, "{found:?}");
+        // What was learnt is told again from any place, and no further than it was learnt.
+        assert_eq!(host.data(1 << 20), Some(found.clone()));
+        assert_eq!(host.data(found.start + 1), Some(found.start + 1..found.end));
+        assert_eq!(host.data(found.end - 1), Some(found.end - 1..found.end));
+        assert_eq!(host.data(found.end), None);
+        assert_eq!(host.data(0), Some(found));
     }
 }
