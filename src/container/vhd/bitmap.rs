@@ -4,7 +4,7 @@
 //! uploader return the data, libvhdi and 7-Zip zeros. vhdkit returns the data and reports the conflict.
 
 use super::disk::BlockDisk;
-use super::table::UNALLOCATED;
+use super::table;
 use crate::bytes::{ReadAt, ReadError, SECTOR, int_u64, int_usize, is_zero, read_vec};
 
 /// The most bitmaps that are read unless everything is asked for: 2 MiB of bitmaps, 8 GiB of data in usual blocks.
@@ -33,9 +33,9 @@ pub struct BitmapSurvey {
 pub(super) fn survey(disk: &BlockDisk, deep: bool) -> Result<BitmapSurvey, ReadError> {
     let mut out = BitmapSurvey { conflicts: deep.then_some(0), ..BitmapSurvey::default() };
     let sectors_in_block = disk.shape.size.get() / SECTOR;
-    for (block, entry) in (0_u64..).zip(disk.entries.iter()) {
-        let start = u64::from(*entry).saturating_mul(SECTOR);
-        if *entry == UNALLOCATED || start.saturating_add(disk.shape.span()) > disk.limit {
+    for (block, entry) in table::allocated(&disk.entries) {
+        let start = u64::from(entry).saturating_mul(SECTOR);
+        if start.saturating_add(disk.shape.span()) > disk.limit {
             continue;
         }
         out.blocks = out.blocks.saturating_add(1);

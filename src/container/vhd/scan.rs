@@ -9,6 +9,9 @@ const WINDOW: u64 = 4 * MIB;
 const TAIL_PROBES: u64 = 64;
 /// GiB borders of a disk that are probed, at most: 4 TiB.
 const BORDER_PROBES: u64 = 4096;
+/// Of the places of which it is not known whether they are holes, the one in so many for which the disk is asked for its next data;
+/// the others are just read. Asking passes over any hole at once, but a read of one sector, or of a block that is not there, costs less.
+const ASK_EVERY: u64 = 16;
 /// Stranded footers that are reported, at most.
 const MAX_STALE: usize = 64;
 
@@ -90,23 +93,27 @@ pub fn stale_footers(disk: &dyn ReadAt, hints: &[u64], deep: bool) -> Result<Vec
     let mut places: Vec<u64> = hints.iter().copied().chain(tail).chain(borders).collect();
     places.sort_unstable();
     places.dedup();
-    // One walk over the data for all places: finding the next data may cost as much as passing over all holes.
-    let mut data = disk.data(0);
+    let mut data = 0..0;
+    let mut unknown = 0_u64;
     for place in places {
         let end = place.saturating_add(SECTOR);
         if end > size {
             break;
         }
-        if data.as_ref().is_some_and(|range| range.end <= place) {
-            data = disk.data(place);
-        }
-        match &data {
-            None => break,
-            Some(range) if range.start < end => {
-                let sector: [u8; 512] = read_array(disk, place)?;
-                note(&sector, place, &mut found);
+        if place >= data.end {
+            if unknown.is_multiple_of(ASK_EVERY) {
+                match disk.data(place) {
+                    None => break,
+                    Some(range) => data = range,
+                }
+            } else {
+                data = place..end;
             }
-            Some(_) => {}
+            unknown = unknown.saturating_add(1);
+        }
+        if data.start < end {
+            let sector: [u8; 512] = read_array(disk, place)?;
+            note(&sector, place, &mut found);
         }
     }
     Ok(found)

@@ -6,6 +6,7 @@
 use super::deviation::{Deviation, Kind};
 use super::header::DynamicHeader;
 use crate::bytes::{Corrupt, ReadAt, ReadError, SECTOR, int_u64, int_usize};
+use byteorder::{BigEndian, ByteOrder};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub(super) const UNALLOCATED: u32 = u32::MAX;
 const MAX_ENTRIES: u64 = 1 << 24;
 /// Bytes of the table that are read at a time: few enough to stay in the processor's first cache.
 const READ_BYTES: u64 = 32 << 10;
+/// Entries that are looked at together.
+const RUN: usize = 64;
 
 /// Shape of the blocks: size, bitmap, and how many the disk needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,17 +151,24 @@ fn beyond_disk(entries: &[u32], at: u64, shape: BlockShape, disk_size: u64, bloc
 
 /// Reads `bytes` bytes of entries, bounded by the caller.
 fn read_entries(file: &dyn ReadAt, at: u64, bytes: u64) -> Result<Vec<u32>, ReadError> {
-    let mut entries = Vec::with_capacity(int_usize(bytes / 4));
+    let mut entries = vec![0; int_usize(bytes / 4)];
     let mut buf = vec![0; int_usize(bytes.min(READ_BYTES))];
-    let mut done = 0;
-    while done < bytes {
-        let step = bytes.saturating_sub(done).min(READ_BYTES);
-        let part = buf.get_mut(..int_usize(step)).unwrap_or_default();
-        file.read_at(at.saturating_add(done), part)?;
-        entries.extend(part.chunks_exact(4).filter_map(|entry| entry.try_into().ok()).map(u32::from_be_bytes));
-        done = done.saturating_add(step);
+    let mut at = at;
+    for entries in entries.chunks_mut(int_usize(READ_BYTES / 4)) {
+        let part = buf.get_mut(..entries.len().saturating_mul(4)).unwrap_or_default();
+        file.read_at(at, part)?;
+        BigEndian::read_u32_into(part, entries);
+        at = at.saturating_add(int_u64(part.len()));
     }
     Ok(entries)
+}
+
+/// Blocks that have a place in the file, with their entries. Passes over long stretches without one in vector code.
+pub(super) fn allocated(entries: &[u32]) -> impl Iterator<Item = (u64, u32)> {
+    let runs = entries.chunks(RUN).zip((0_u64..).step_by(RUN));
+    // All ones are left of an AND only where every entry is all ones.
+    let runs = runs.filter(|(run, _)| run.iter().fold(UNALLOCATED, |all, entry| all & entry) != UNALLOCATED);
+    runs.flat_map(|(run, first)| (first..).zip(run.iter().copied())).filter(|(_, entry)| *entry != UNALLOCATED)
 }
 
 /// Counts, and finds blocks that lie where no block can lie. Sorting makes the search for overlaps O(n log n).
@@ -174,12 +184,9 @@ fn survey(
     let mut found = Tally::default();
     let mut starts = Vec::new();
     let mut blocks_end = 0;
-    for (block, entry) in (0_u64..).zip(&entries) {
-        if *entry == UNALLOCATED {
-            continue;
-        }
+    for (block, entry) in allocated(&entries) {
         found.allocated = found.allocated.saturating_add(1);
-        let start = u64::from(*entry).saturating_mul(SECTOR);
+        let start = u64::from(entry).saturating_mul(SECTOR);
         let end = start.saturating_add(shape.span());
         // The last block may reach past the disk's last byte; what lies there is never read.
         let used = disk_size.saturating_sub(block.saturating_mul(shape.size.get())).min(shape.size.get());
@@ -194,7 +201,7 @@ fn survey(
                 found.cut.note(at, block, start);
             }
             blocks_end = blocks_end.max(end.min(blocks_limit));
-            starts.push(*entry);
+            starts.push(entry);
         }
     }
     starts.sort_unstable();

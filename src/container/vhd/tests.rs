@@ -2,7 +2,7 @@
 
 use super::footer::{NO_OFFSET, checksum_of};
 use super::*;
-use crate::bytes::{Bytes, Guid, MIB, Memory, ReadAt, int_usize, read_vec};
+use crate::bytes::{Bytes, GIB, Guid, MIB, Memory, ReadAt, int_u64, int_usize, read_vec};
 use std::sync::Arc;
 
 const BLOCK: usize = 4096;
@@ -336,6 +336,31 @@ fn stranded_footers_are_found() {
     assert_eq!(hinted.len(), 2);
     let deep = stale_footers(&bytes, &[], true).unwrap();
     assert_eq!(deep.iter().map(|stale| (stale.offset, stale.valid)).collect::<Vec<_>>(), [(777 * 512, false), (1 << 20, true)]);
+}
+
+#[test]
+fn stranded_footers_are_found_between_holes() {
+    // More places than are asked for at once, and each footer is data of its own in a hole.
+    let borders = [0, 3, 16, 17, 18, 33, 39].map(|n| n * GIB);
+    let mut disk = crate::bytes::Overlay::new(Arc::new(crate::bytes::Zeros(40 * GIB)));
+    for border in borders {
+        disk.patch(border, footer(2, 1 << 20, NO_OFFSET).encode().to_vec()).unwrap();
+    }
+    let found = stale_footers(&disk, &[], false).unwrap();
+    assert_eq!(found.iter().map(|stale| stale.offset).collect::<Vec<_>>(), borders);
+}
+
+#[test]
+fn allocated_entries_are_found_in_any_place() {
+    for len in [0, 1, 63, 64, 65, 200] {
+        for place in 0..len {
+            let mut entries = vec![table::UNALLOCATED; len];
+            entries[place] = 7;
+            assert_eq!(table::allocated(&entries).collect::<Vec<_>>(), [(int_u64(place), 7)]);
+        }
+        assert_eq!(table::allocated(&vec![table::UNALLOCATED; len]).count(), 0);
+        assert_eq!(table::allocated(&vec![table::UNALLOCATED - 1; len]).count(), len);
+    }
 }
 
 #[test]
