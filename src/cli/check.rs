@@ -18,7 +18,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let mut opened: Vec<(Opened, Option<u8>)> = Vec::new();
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
     for (path, lun) in args.disks.iter().map(|path| (path, None)).chain(data) {
-        match disks::open(path, &args.opening, disks::access(common)) {
+        match disks::open(path, &args.opening) {
             Ok(disk) => opened.push((disk, lun)),
             Err(error) => {
                 output::complain(&format!("{error:#}"));

@@ -45,13 +45,19 @@ pub(super) fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// How bulk reads are done.
-pub(super) fn access(common: &Common) -> Access {
+/// How bulk reads of a prepared image are done, which is read once from end to end, by several threads.
+///
+/// Disks that are inspected or prepared are read by position always. A mapping saves no copy here, because bytes that somebody may
+/// change are copied before they are looked at, and each page costs a share of a fault. Measured with cached files (medians, mapped
+/// against by position): `prepare` 1178 ms against 959 ms on tmpfs; `inspect --deep` 689 against 432 on tmpfs and 401 against
+/// 264 on ext4; `verify` 568 against 470 on tmpfs, but 652 against 672 on ext4, where prepared images lie.
+pub(super) fn verify_access(common: &Common) -> Access {
     if common.no_mmap { Access::Positional } else { Access::Mapped }
 }
 
 /// Opens and inspects one disk.
-pub(super) fn open(path: &Path, opening: &Opening, access: Access) -> anyhow::Result<Opened> {
+pub(super) fn open(path: &Path, opening: &Opening) -> anyhow::Result<Opened> {
+    let access = Access::Positional;
     let host = Arc::new(HostFile::open(path, access).with_context(|| format!("cannot open '{}'", shown(path)))?);
     let file: Bytes = host.clone();
     let search = ParentSearch { directories: opening.parent_dir.clone(), access };

@@ -13,7 +13,7 @@ pub(super) fn run(args: &InspectArgs, common: &Common) -> anyhow::Result<Status>
     let mut status = Status::Ready;
     let mut facts: Vec<DiskFacts> = Vec::new();
     for path in &args.disks {
-        match disks::open(path, &args.opening, disks::access(common)) {
+        match disks::open(path, &args.opening) {
             Ok(opened) => {
                 output::refuse_sources(&args.report, opened.sources())?;
                 facts.push(opened.inspected.facts);

@@ -33,7 +33,7 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
     let name = args.name.clone().unwrap_or_else(|| image_name(&args.disk));
     let directory = args.output.clone().unwrap_or_else(|| PathBuf::from("."));
     check_outputs(args, &name, &directory)?;
-    let mut candidates = open_all(args, common, &name)?;
+    let mut candidates = open_all(args, &name)?;
     // The parents are known only now.
     refuse_sources(args, &name, &directory, candidates.iter().flat_map(|candidate| candidate.opened.sources()))?;
     let target = disks::target(&args.asking);
@@ -175,13 +175,13 @@ fn image_name(path: &Path) -> String {
     if name.is_empty() { "disk".to_owned() } else { name.to_owned() }
 }
 
-fn open_all(args: &PrepareArgs, common: &Common, name: &str) -> anyhow::Result<Vec<Candidate>> {
+fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
     let paths = std::iter::once((&args.disk, None)).chain(data);
     paths
         .zip(output_names(args, name))
         .map(|((path, lun), name)| {
-            let opened = disks::open(path, &args.opening, disks::access(common))?;
+            let opened = disks::open(path, &args.opening)?;
             if let Err(OpenError::Parent(error)) = &opened.inspected.container.disk {
                 // Without its parent there is nothing to judge as an image: that is trouble, not a verdict.
                 anyhow::bail!("cannot prepare '{}': {error}", shown(path));

@@ -2,7 +2,7 @@
 
 use super::args::{Common, VerifyArgs};
 use super::check::judge_all;
-use super::disks::{access, shown};
+use super::disks::{shown, verify_access};
 use super::progress::Shown;
 use super::{Status, interrupt, output};
 use crate::bytes::{HostFile, ReadAt, int_usize, read_vec};
@@ -19,7 +19,7 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
     let mut disks: Vec<Verified> = Vec::new();
     for disk in &manifest.disks {
         let progress = Shown::new(common, "verify", &disk.file, disk.upload_size_bytes);
-        let verified = verify(&args.directory, disk, access(common), &progress, &cancel);
+        let verified = verify(&args.directory, disk, verify_access(common), &progress, &cancel);
         progress.finish();
         match verified {
             Ok(verified) => disks.push(verified),
