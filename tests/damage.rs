@@ -504,7 +504,7 @@ raw gpt-primary-gone       whether it boots depends on the firmware             
 raw gpt-both-bad           no table to make a table of                                | raw - 24M gpt:0   | file | GEN101 VHD001        | 1 | refused
 raw gpt-cut                the last partition and the backup are gone                 | raw - 24M gpt:2   | file | GEN106 VHD001 VHD022 | 1 | refused
 raw gpt-overlap            one partition's writes are the other's damage              | raw - 24M gpt:2   | file | GEN102 VHD001        | 1 | file
-raw gpt-of-4-kib-sectors   in Azure every number means another place                  | raw - 24M gpt:1   | file | VHD001 VHD021        | 1 | file
+raw gpt-of-4-kib-sectors   in Azure every number means another place                  | raw - 24M gpt:1   | file | VHD001 VHD021        | 1 | VHD021 file
 raw gpt-hybrid             two views, made on purpose                                 | raw - 24M gpt:2   | file | VHD001               | 1 | file
 raw mbr                    the yardstick                                              | raw - 24M mbr:2   | file | VHD001               | 1 | file
 raw mbr-past-end           the disk was cut                                           | raw - 24M mbr:2   | file | GEN106 VHD001        | 1 | refused

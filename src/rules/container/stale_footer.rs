@@ -35,7 +35,7 @@ its own tools. When it is clean, accept the finding: `--waive VHD023` for the ve
 pub(in crate::rules) static NESTED: Rule = Rule {
     code: "VHD108",
     name: "vhd-inside-vhd",
-    requirement: "C-23",
+    requirement: "C-02",
     severity: Severity::Error,
     profile: Profile::Azure,
     applies_to: "disks that can be read",
