@@ -38,10 +38,16 @@ pub fn read(file: &dyn ReadAt) -> Result<Option<Vhd>, ReadError> {
 ///
 /// As [`read`].
 pub fn read_displaced(file: &dyn ReadAt) -> Result<Option<Vhd>, ReadError> {
-    match scan::near_end(file)? {
-        Some(footer) => assemble(file, Some(footer), None, None).map(Some),
-        None => Ok(None),
+    let Some(footer) = scan::near_end(file)? else { return Ok(None) };
+    // A dynamic VHD that is kept as a file on a raw disk has such a footer too, but its header is not where the footer says.
+    if footer.disk_type.is_sparse() {
+        match read_header(file, &footer) {
+            Ok(_) => {}
+            Err(error) if error.is_host() => return Err(error),
+            Err(_) => return Ok(None),
+        }
     }
+    assemble(file, Some(footer), None, None).map(Some)
 }
 
 fn assemble(file: &dyn ReadAt, footer: Option<Footer>, front: Option<Footer>, copy: Option<Footer>) -> Result<Vhd, ReadError> {

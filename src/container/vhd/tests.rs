@@ -325,6 +325,21 @@ fn remains_of_a_vhd_at_the_end_of_a_raw_disk_do_not_make_it_one() {
 }
 
 #[test]
+fn a_dynamic_vhd_kept_on_a_raw_disk_does_not_make_it_one() {
+    let mut file = vec![1; 1 << 20];
+    put(&mut file, 1 << 19, &sparse(3));
+    let bytes: Bytes = Arc::new(Memory(file));
+    assert!(read(&*bytes).unwrap().is_none());
+    assert!(read_displaced(&*bytes).unwrap().is_none());
+    // With its header where it belongs it is a VHD that lost its copy and got something appended.
+    let mut file = sparse(3);
+    file[..8].fill(0);
+    file.extend([1; 1024]);
+    let bytes: Bytes = Arc::new(Memory(file));
+    assert!(kinds(&read_displaced(&*bytes).unwrap().unwrap()).contains(&DeviationKind::FooterNotAtEnd));
+}
+
+#[test]
 fn stranded_footers_are_found() {
     let mut disk = vec![0; int_usize(3 * MIB)];
     put(&mut disk, 1 << 20, &footer(2, 1 << 20, NO_OFFSET).encode());
