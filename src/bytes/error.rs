@@ -26,23 +26,22 @@ pub enum ReadError {
     #[error("not supported: {0}")]
     Unsupported(String),
     /// The host could not read.
-    #[error("cannot read {length} bytes at byte {offset}: {source}")]
+    #[error("cannot read {length} bytes at byte {offset}: {cause}")]
     Host {
         /// First byte asked for.
         offset: u64,
         /// Bytes asked for.
         length: u64,
         /// The host's own words.
-        #[source]
-        source: Arc<io::Error>,
+        cause: Arc<io::Error>,
     },
 }
 
 impl ReadError {
     /// A host failure at a place.
     #[must_use]
-    pub fn host(offset: u64, length: usize, source: io::Error) -> Self {
-        Self::Host { offset, length: super::int_u64(length), source: Arc::new(source) }
+    pub fn host(offset: u64, length: usize, cause: io::Error) -> Self {
+        Self::Host { offset, length: super::int_u64(length), cause: Arc::new(cause) }
     }
 
     /// Whether the host, not the image, is to blame.

@@ -78,13 +78,12 @@ pub enum ParentError {
         reason: String,
     },
     /// The host cannot read the parent.
-    #[error("the parent disk '{}' cannot be read: {source}", shown(path))]
+    #[error("the parent disk '{}' cannot be read: {cause}", shown(path))]
     Host {
         /// The file.
         path: PathBuf,
         /// The host's own words.
-        #[source]
-        source: Arc<std::io::Error>,
+        cause: Arc<std::io::Error>,
     },
 }
 
@@ -136,7 +135,7 @@ pub(super) fn parents_of(child: &Vhd, file: &Bytes, path: &Path, search: &Parent
 
 fn unusable(path: &Path, error: &ReadError) -> ParentError {
     match error {
-        ReadError::Host { source, .. } => ParentError::Host { path: path.to_owned(), source: source.clone() },
+        ReadError::Host { cause, .. } => ParentError::Host { path: path.to_owned(), cause: cause.clone() },
         other => ParentError::Unusable { path: path.to_owned(), reason: other.to_string() },
     }
 }
@@ -182,7 +181,7 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result
 
 /// Opens a candidate and compares its identity.
 fn examine(path: &Path, header: &DynamicHeader, child: &Vhd, search: &ParentSearch) -> Result<Parent, ParentError> {
-    let host = |source| ParentError::Host { path: path.to_owned(), source: Arc::new(source) };
+    let host = |cause| ParentError::Host { path: path.to_owned(), cause: Arc::new(cause) };
     let file = Arc::new(HostFile::open(path, search.access).map_err(host)?);
     let vhd = vhd::read(&*file).map_err(|error| unusable(path, &error))?;
     let Some(vhd) = vhd else {

@@ -83,27 +83,25 @@ pub enum CopyError {
     /// The source could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The output could not be written; `source` says `StorageFull` where there is no room for it.
-    #[error("cannot write at byte {offset}: {source}")]
+    /// The output could not be written; `cause` says `StorageFull` where there is no room for it.
+    #[error("cannot write at byte {offset}: {cause}")]
     Write {
         /// The first byte that was not written.
         offset: u64,
         /// The host's own words.
-        #[source]
-        source: io::Error,
+        cause: io::Error,
     },
     /// The output could not be given its length.
-    #[error("cannot make the output {size} bytes long: {source}")]
+    #[error("cannot make the output {size} bytes long: {cause}")]
     Length {
         /// The length.
         size: u64,
         /// The host's own words.
-        #[source]
-        source: io::Error,
+        cause: io::Error,
     },
     /// The host gave no thread to copy with.
     #[error("cannot start a thread: {0}")]
-    Thread(#[source] io::Error),
+    Thread(io::Error),
     /// Someone asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -118,7 +116,7 @@ pub enum CopyError {
 /// The first failure that any thread met; by the time this returns, all have stopped. The output is then half written.
 pub fn copy(source: &Bytes, out: &File, options: &CopyOptions, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Copied, CopyError> {
     let size = source.size();
-    let length = |source| CopyError::Length { size, source };
+    let length = |cause| CopyError::Length { size, cause };
     // What an old file holds would shine through the holes of the new one.
     if out.metadata().map_err(length)?.len() != 0 {
         return Err(length(io::Error::new(io::ErrorKind::AlreadyExists, "the output is not empty")));
@@ -499,13 +497,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn write_all_at(out: &File, mut offset: u64, mut bytes: &[u8]) -> Result<(), CopyError> {
     while !bytes.is_empty() {
         match write_at(out, offset, bytes) {
-            Ok(0) => return Err(CopyError::Write { offset, source: io::ErrorKind::WriteZero.into() }),
+            Ok(0) => return Err(CopyError::Write { offset, cause: io::ErrorKind::WriteZero.into() }),
             Ok(written) => {
                 bytes = bytes.get(written..).unwrap_or_default();
                 offset = offset.saturating_add(int_u64(written));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(CopyError::Write { offset, source }),
+            Err(cause) => return Err(CopyError::Write { offset, cause }),
         }
     }
     Ok(())
@@ -782,7 +780,7 @@ mod tests {
         let mut out = tempfile::tempfile().unwrap();
         out.write_all(b"old").unwrap();
         let error = copy(&(Arc::new(Zeros(10)) as Bytes), &out, &BOTH, &(), &GO_ON).unwrap_err();
-        assert!(matches!(&error, CopyError::Length { source, .. } if source.kind() == io::ErrorKind::AlreadyExists), "{error}");
+        assert!(matches!(&error, CopyError::Length { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists), "{error}");
         assert_eq!(content(&out), b"old");
     }
 
@@ -827,8 +825,8 @@ mod tests {
             let out = tempfile::tempfile_in(small.0.path()).unwrap();
             let options = CopyOptions { sha256, ..CopyOptions::default() };
             let error = copy(&(Arc::new(Memory(vec![1; 64 << 20])) as Bytes), &out, &options, &(), &GO_ON).unwrap_err();
-            let CopyError::Write { offset, source } = &error else { panic!("{error}") };
-            assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+            let CopyError::Write { offset, cause } = &error else { panic!("{error}") };
+            assert_eq!(cause.kind(), io::ErrorKind::StorageFull);
             // Threads are at most a chunk each, and the error's, past what was written.
             assert!((1 << 20..16 << 20).contains(offset), "{error}");
             assert!(error.to_string().starts_with(&format!("cannot write at byte {offset}: ")), "{error}");

@@ -28,13 +28,12 @@ pub struct Verified {
 #[derive(Debug, thiserror::Error)]
 pub enum CannotVerify {
     /// The host cannot read it.
-    #[error("cannot read '{file}': {source}")]
+    #[error("cannot read '{file}': {cause}")]
     Host {
         /// The file.
         file: String,
         /// The host's own words.
-        #[source]
-        source: io::Error,
+        cause: io::Error,
     },
     /// It could not be read through, or somebody asked to stop.
     #[error(transparent)]
@@ -54,7 +53,7 @@ pub fn verify(dir: &Path, disk: &Disk, access: Access, progress: &dyn Progress, 
             out.mismatches.push(format!("{}: the file is missing; prepare the image again, or bring the file back", disk.file));
             return Ok(out);
         }
-        Err(source) => return Err(CannotVerify::Host { file: disk.file.clone(), source }),
+        Err(cause) => return Err(CannotVerify::Host { file: disk.file.clone(), cause }),
         Ok(host) => Arc::new(host),
     };
     let file: Bytes = host.clone();
@@ -79,7 +78,7 @@ pub fn verify(dir: &Path, disk: &Disk, access: Access, progress: &dyn Progress, 
         compare_footer(disk, &inspected, &mut out);
         compare_digests(&file, disk, &mut out, progress, cancel)?;
     }
-    host.unchanged().map_err(|source| CannotVerify::Host { file: disk.file.clone(), source })?;
+    host.unchanged().map_err(|cause| CannotVerify::Host { file: disk.file.clone(), cause })?;
     out.inspected = Some(inspected);
     Ok(out)
 }
