@@ -48,7 +48,7 @@ built-malformed/m12-dyn-blocksize-0.vhd                               VHD002,VHD
 built-malformed/m14-fixed-trailing-512.vhd                            VHD001,VHD006                              ready
 built-malformed/m17-fixed-cursize-gt-file.vhd                         VHD004,VHD006                              refused
 built-malformed/m24-empty.vhd                                         VHD001                                     no
-built-malformed/m25-tiny-100.vhd                                      VHD001,VHD003,VHD006                       ready
+built-malformed/m25-tiny-100.vhd                                      VHD001,VHD003,VHD006                       no
 built-malformed/m29-fixed-no-footer.vhd                               VHD001,VHD006                              ready
 built-malformed/x01-vhdx-header1-crc-bad.vhdx                         VHD006,VHD013                              ready
 built-malformed/x03-vhdx-both-headers-bad.vhdx                        VHD006,VHD013,VHD107                       refused

@@ -75,6 +75,7 @@ impl ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            1 => f.write_str("1 byte"),
             bytes if bytes < KIB => write!(f, "{bytes} bytes"),
             bytes => write!(f, "{} ({bytes} bytes)", self.short()),
         }
@@ -167,6 +168,7 @@ mod tests {
     fn sizes_print_in_both_units() {
         for (bytes, text) in [
             (0, "0 bytes"),
+            (1, "1 byte"),
             (511, "511 bytes"),
             (35_651_584, "34 MiB (35651584 bytes)"),
             (35_651_585, "34.00 MiB (35651585 bytes)"),

@@ -54,7 +54,9 @@ fn another_format(facts: &DiskFacts) -> Finding {
         (name, None) => format!("is {name}, not a VHD, whatever its name says"),
     };
     let remedy = match &facts.advice {
-        Some(advice) if format != "raw" => Remedy::hand(advice),
+        Some(advice) if format != "raw" => Remedy::hand(clause(advice)),
+        // Any bytes are a raw disk, but fewer than a sector hold nothing that could be one.
+        _ if facts.file_size < SECTOR => Remedy::hand("fetch or export the disk again: the file is shorter than one sector"),
         _ => shared::rewrite(facts),
     };
     let offset = facts.file_size.saturating_sub(SECTOR);
@@ -65,6 +67,12 @@ fn another_format(facts: &DiskFacts) -> Finding {
         place: (facts.file_size > 0).then(|| Place::Bytes { offset, length: facts.file_size.min(SECTOR) }),
         remedy,
     }
+}
+
+/// A sentence as it follows a colon.
+fn clause(sentence: &str) -> String {
+    let mut chars = sentence.trim_end_matches('.').chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 fn displaced(facts: &DiskFacts, deviation: &DeviationFacts) -> Finding {

@@ -7,7 +7,7 @@ use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, S
 pub(in crate::rules) static DAMAGED: Rule = Rule {
     code: "GEN101",
     name: "partition-table-damaged",
-    requirement: "C-22",
+    requirement: "G-05",
     severity: Severity::Error,
     profile: Profile::Azure,
     applies_to: "disks with a partition table",
@@ -148,7 +148,7 @@ fn listed(facts: &DiskFacts, is: impl Fn(&str) -> bool, lead: &str, required: &s
     codes.dedup();
     Ok(vec![Finding {
         message: format!("{lead}: {}", shared::first_three(&messages, "; ")),
-        actual: codes.join(", "),
+        actual: codes.join(", ").replace('-', " "),
         required: required.to_owned(),
         place: shared::disk_place(facts, first.offset, 1),
         remedy: Remedy::hand(cure),
@@ -204,7 +204,7 @@ mod tests {
     fn many_problems_are_one_finding() {
         let facts = with(|t| t.problems.extend(["zero-size", "zero-size", "zero-type", "nil-guid"].map(problem)));
         let found = findings(&UNUSUAL, &facts, &Target::default());
-        assert_eq!((found.len(), found[0].actual.as_str()), (1, "zero-size, zero-type, nil-guid"));
+        assert_eq!((found.len(), found[0].actual.as_str()), (1, "zero size, zero type, nil guid"));
         assert!(found[0].message.ends_with("; and 1 more"), "{}", found[0].message);
     }
 }
