@@ -19,7 +19,10 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
     for (path, lun) in args.disks.iter().map(|path| (path, None)).chain(data) {
         match disks::open(path, &args.opening) {
-            Ok(disk) => opened.push((disk, lun)),
+            Ok(mut disk) => {
+                disks::take_role(&mut disk, lun, &args.asking);
+                opened.push((disk, lun));
+            }
             Err(error) => {
                 output::complain(&format!("{error:#}"));
                 status = Status::Failed;

@@ -87,15 +87,24 @@ pub(super) fn target(asking: &Asking) -> Target {
     }
 }
 
+/// Takes a disk for what the user says it is: by --role, or by --data.
+pub(super) fn take_role(opened: &mut Opened, lun: Option<u8>, asking: &Asking) {
+    let facts = &mut opened.inspected.facts;
+    let (role, by) = match (lun, asking.role) {
+        (Some(lun), _) => (Role::Data, format!("given as the data disk of LUN {lun}")),
+        (None, Some(role)) => (role.into(), "given by --role".to_owned()),
+        (None, None) => return,
+    };
+    if facts.role != Fact::Known(role) {
+        facts.role = Fact::Known(role);
+        facts.role_evidence.insert(0, by);
+    }
+}
+
 /// A disk as the rules take it: the OS disk of the question, or one of its data disks.
 pub(super) fn subject<'a>(opened: &'a Opened, lun: Option<u8>, asking: &Asking) -> Subject<'a> {
     let facts = &opened.inspected.facts;
-    let role = match (lun, asking.role) {
-        (Some(_), _) => Fact::Known(Role::Data),
-        (None, Some(role)) => Fact::Known(role.into()),
-        (None, None) => facts.role.clone(),
-    };
-    Subject { facts, role, lun, in_image: !asking.data.is_empty() }
+    Subject { facts, role: facts.role.clone(), lun, in_image: !asking.data.is_empty() }
 }
 
 /// Fails on data disks that contradict each other or the OS disk, before any work is done.

@@ -133,6 +133,7 @@ fn check_outputs(args: &PrepareArgs, name: &str, directory: &Path) -> anyhow::Re
         if std::fs::symlink_metadata(&path).is_err() {
             continue;
         }
+        anyhow::ensure!(!path.is_dir(), "'{}' is a directory; it stands where a file of the image belongs", shown(&path));
         let unfinished = if has_manifest { "" } else { " (there is no manifest beside it: an earlier run may have been interrupted)" };
         anyhow::ensure!(args.overwrite || args.dry_run, "'{}' exists{unfinished}; --overwrite replaces it", shown(&path));
     }
@@ -181,7 +182,8 @@ fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
     paths
         .zip(output_names(args, name))
         .map(|((path, lun), name)| {
-            let opened = disks::open(path, &args.opening)?;
+            let mut opened = disks::open(path, &args.opening)?;
+            disks::take_role(&mut opened, lun, &args.asking);
             if let Err(OpenError::Parent(error)) = &opened.inspected.container.disk {
                 // Without its parent there is nothing to judge as an image: that is trouble, not a verdict.
                 anyhow::bail!("cannot prepare '{}': {error}", shown(path));
