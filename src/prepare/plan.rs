@@ -106,7 +106,10 @@ pub fn plan<'a>(
     if rebuild {
         steps.push(Step::RebuildGpt { backup_offset: size.saturating_sub(crate::bytes::SECTOR) });
     }
-    if !steps.is_empty() || needs.contains(&Need::Rewrite) {
+    // A file that is not just its disk and a footer is never copied as it is, though its findings be accepted: the footer says where
+    // the disk ends.
+    let exact = facts.file_size == from.saturating_add(crate::bytes::SECTOR);
+    if !steps.is_empty() || !exact || needs.contains(&Need::Rewrite) {
         steps.push(Step::WriteFooter { size, unique_id: unique_id.to_owned() });
     }
     Ok(Plan { steps, size })

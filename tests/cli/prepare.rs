@@ -101,6 +101,41 @@ fn a_data_disk_is_prepared_from_every_kind_of_source() {
 }
 
 #[test]
+fn a_tail_that_is_cut_knowingly_leaves_a_whole_file() {
+    let disk = Disk::data(24 * MIB);
+    // The footer says 22 MiB, and 24 stand before it.
+    let bench = Bench::new("data.vhd", |path| {
+        disk.write_fixed_with(path, |footer| footer[48..56].copy_from_slice(&(22 * MIB).to_be_bytes()));
+    });
+    bench.prepare(&["--role", "data"]).ended(1).said("VHD004");
+    assert!(!bench.out().exists());
+    bench.prepare(&["--role", "data", "--allow", "VHD004", "--allow", "GEN106"]).ended(0);
+    let found = read(&bench.out().join("data.vhd"));
+    assert_eq!(found.len(), (22 << 20) + 512);
+    bench.verify().ended(0);
+    // What was accepted stays true: the partition lost its end.
+    vhdkit([Path::new("check"), &bench.out().join("data.vhd")]).ended(1).said("GEN106");
+}
+
+#[test]
+fn bytes_too_few_for_a_sector_are_no_disk() {
+    let bench = Bench::new("note.vhd", |path| fs::write(path, [0]).unwrap());
+    bench.prepare(&["--role", "data"]).ended(1).said("shorter than one sector");
+    assert!(!bench.out().exists());
+}
+
+#[test]
+fn the_role_that_is_given_is_the_role_that_is_told() {
+    let bench = Bench::new("os.vhd", |path| Disk::os(24 * MIB).write_fixed(path));
+    let disk = &bench.source;
+    for (role, found) in [(None, "os"), (Some("data"), "data"), (Some("os"), "os")] {
+        let mut args = vec!["check", disk.to_str().unwrap(), "--format", "json"];
+        args.extend(role.iter().flat_map(|role| ["--role", role]));
+        assert_eq!(vhdkit(args).json()["disks"][0]["role"], found, "{role:?}");
+    }
+}
+
+#[test]
 fn a_differencing_disk_is_merged_and_its_parent_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (parent, child, out) = (dir.path().join("base.vhd"), dir.path().join("child.vhd"), dir.path().join("out"));
