@@ -51,6 +51,7 @@ fixed    size-below-payload           qemu and dissect cut the tail off         
 fixed    payload-cut                  a copy that stopped, its footer put back                 | vhd fixed 24M        | error  | VHD004                | 1 | refused
 fixed    footer-alone                 the footer was kept and the disk lost                    | vhd fixed 24M        | error  | VHD004                | 1 | refused
 fixed    data-offset-of-32-bits       written by the letter of the specification               | vhd fixed 24M        | good   | VHD101                | 0 | good
+fixed    payload-begins-with-footer   a dynamic disk given the footer of a fixed one            | vhd fixed 24M        | file   | VHD108                | 1 | refused
 fixed    payload-begins-conectix      a VHD inside a VHD; qemu refuses                         | vhd fixed 24M        | file   | VHD023                | 0 | file
 fixed    type-7                       dissect says nothing                                     | vhd - 24M            | closed | VHD002 VHD107         | 1 | refused
 fixed    saved-state                  a machine's memory is missing from the disk              | vhd fixed 24M        | good   | VHD019                | 0 | good
@@ -191,6 +192,7 @@ fn change(what: &str, f: &mut Vec<u8>) {
         "payload-cut" => drop(f.drain(20 * MIB..24 * MIB)),
         "footer-alone" => drop(f.drain(..at)),
         "data-offset-of-32-bits" => set(f, 16, &0xffff_ffff_u64.to_be_bytes()),
+        "payload-begins-with-footer" => put(f, 0, &footer(3, SIZE as u64, &ID)),
         "payload-begins-conectix" => put(f, 0, b"conectix"),
         "type-7" => set(f, 60, &7_u32.to_be_bytes()),
         "saved-state" => set(f, 84, &[1]),
