@@ -16,7 +16,6 @@ use std::path::PathBuf;
     after_help = "Exit status: 0 ready; 1 not ready, or an error rule undecided; 2 it could not be done; 130, 143 interrupted.\n\
                   Sources are opened read-only, always. No root, mounts or network are needed.",
     max_term_width = 100,
-    disable_help_subcommand = true,
     propagate_version = true
 )]
 pub struct Cli {
@@ -43,7 +42,7 @@ pub(super) struct Common {
     /// Progress on standard error: a bar on a terminal, one JSON object a line, or none
     #[arg(long, global = true, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
     pub(super) progress: ProgressChoice,
-    /// Read by position always, never from a mapping (for unreliable network file systems)
+    /// Never read from a mapping, which verify does otherwise (for unreliable network file systems)
     #[arg(long, global = true)]
     pub(super) no_mmap: bool,
 }
