@@ -139,3 +139,16 @@ fn the_pair_is_read_as_one_disk() {
     let (status, codes, _) = check(&sample("parent.vhd"), &[]);
     assert_eq!((status, codes), (1, vec!["VHD002".to_owned()]));
 }
+
+/// The screen in README.md is what the program prints, word for word.
+#[test]
+fn the_readme_shows_real_output() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, shown) = readme.split_once("```text\n$ vhdkit check testdata/not-ready.vhd\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_vhdkit"));
+    let ran = program.current_dir(root).args(["check", "testdata/not-ready.vhd"]).output().unwrap();
+    assert_eq!(shown, String::from_utf8(ran.stdout).unwrap());
+    assert_eq!(ran.status.code(), Some(1));
+}
