@@ -446,7 +446,10 @@ def case_sparse(options, table, directory, out):
         table.ratio(f"prepare with fs-verity, {name} fixed with {human(total)} of data", found[f"vhdkit {name}"], found[f"qemu-img {name}"], 1.3)
     table.ratio("prepare, 1 TiB (vhdkit) against 10 GiB (peer: vhdkit too)", found["vhdkit 1 TiB"], found["vhdkit 10 GiB"], 1.1)
     for name in paths:
-        table.ratio(f"check, {name} fixed with {human(total)} of data", seen[f"vhdkit {name}"], seen[f"qemu-img {name}"], 1.0)
+        # No target: qemu-img info does not count the data. tmpfs looks at every page to answer where data ends; extents are faster.
+        ours, info = seen[f"vhdkit {name}"], seen[f"qemu-img {name}"]
+        table.note(f"check, {name} fixed with {human(total)} of data", f"{span(ours.median)} (min {span(ours.least)})",
+                   f"{span(info.median)} (info; min {span(info.least)})")
     table.ratio("check, 1 TiB (vhdkit) against 10 GiB (peer: vhdkit too)", seen["vhdkit 1 TiB"], seen["vhdkit 10 GiB"], 1.1)
     for name, path in paths.items():
         total_read, calls, seeks, _ = bytes_read(looks[f"vhdkit {name}"][0], path)
