@@ -55,7 +55,7 @@ impl Shown {
     }
 
     fn bar(event: &str, file: &str, total: u64) -> Self {
-        let style = ProgressStyle::with_template("{msg} [{bar:24}] {bytes} of {total_bytes}, {bytes_per_sec}, {prefix} empty, {eta} left");
+        let style = ProgressStyle::with_template("{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {prefix} empty {eta} left");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style);
         bar.set_message(format!("{event} {}", printable(file)));
