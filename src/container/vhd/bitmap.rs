@@ -7,8 +7,9 @@ use super::disk::BlockDisk;
 use super::table;
 use crate::bytes::{ReadAt, ReadError, SECTOR, int_u64, int_usize, is_zero, read_vec};
 
-/// The most bitmaps that are read unless everything is asked for: 2 MiB of bitmaps, 8 GiB of data in usual blocks.
-const MAX_BITMAPS: u64 = 4096;
+/// The most bitmaps that are read unless everything is asked for: half a MiB of bitmaps, 2 GiB of data in usual blocks. Each is a read of
+/// its own, and a check must not take longer than `qemu-img info`, which reads none.
+const MAX_BITMAPS: u64 = 1024;
 
 /// What the bitmaps of a dynamic disk say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
