@@ -17,7 +17,7 @@ pub use memory::{Memory, Zeros};
 pub use overlay::{Overlay, OverlayError};
 pub use slice::Slice;
 pub use text::printable;
-pub use units::{ByteSize, GIB, Guid, KIB, MIB, ParseSizeError, SECTOR, TIB, int_u32, int_u64, int_usize};
+pub use units::{ByteSize, GIB, Guid, KIB, MIB, ParseSizeError, SECTOR, TIB, int_u64, int_usize};
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -22,14 +22,6 @@ pub const fn int_u64(value: usize) -> u64 {
     wide
 }
 
-/// A `u32` as `u64`, for constants.
-#[must_use]
-pub const fn int_u32(value: u32) -> u64 {
-    #[expect(clippy::as_conversions, reason = "widening, and const fn has no From")]
-    let wide = value as u64;
-    wide
-}
-
 /// A `u64` as `usize`, held at `usize::MAX` where it does not fit.
 ///
 /// For lengths that were bounded before; a saturated value then fails the next bounds check instead of wrapping.

@@ -188,12 +188,9 @@ fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
                 // Without its parent there is nothing to judge as an image: that is trouble, not a verdict.
                 anyhow::bail!("cannot prepare '{}': {error}", shown(path));
             }
-            let identity = Identity::of(&opened.inspected.container, &name).with_context(|| format!("cannot read '{}'", shown(path)));
-            let identity = match identity {
-                // A disk that is damaged at its start has findings that say so; it needs no identity.
-                Err(_) => Identity { unique_id: crate::bytes::Guid::NIL, timestamp: 0 },
-                Ok(identity) => identity,
-            };
+            // A disk that is damaged at its start has findings that say so; it needs no identity.
+            let none = Identity { unique_id: crate::bytes::Guid::NIL, timestamp: 0 };
+            let identity = Identity::of(&opened.inspected.container, &name).unwrap_or(none);
             Ok(Candidate { opened, lun, name, identity, plan: None })
         })
         .collect()

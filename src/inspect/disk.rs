@@ -82,14 +82,7 @@ fn allocated(container: &Container, disk: &Bytes, source: &Source<'_>) -> Fact<u
     if let Some(vhd) = &container.vhd
         && let Some(table) = vhd.table.as_ref().and_then(|table| table.as_ref().ok())
     {
-        let size = disk.size();
-        let block = table.shape.size.get();
-        let mut total = table.allocated.saturating_mul(block);
-        if table.entries.last().is_some_and(|entry| *entry != u32::MAX) {
-            // Of the last block only what lies before the disk's end is the disk's.
-            total = total.saturating_sub(table.shape.needed.saturating_mul(block).saturating_sub(size));
-        }
-        return Fact::Known(total);
+        return Fact::Known(table.allocated_bytes(disk.size()));
     }
     if let Some(vhd) = &container.vhd {
         let end = vhd.payload_end().min(disk.size());

@@ -243,43 +243,12 @@ impl Footer {
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(u64::from(self.length))
     }
-
-    /// Whether Virtual PC and qemu would take the geometry, not the current size, for the size of this disk.
-    ///
-    /// Virtual PC's and qemu's own creator codes make them do so; a geometry at its maximum is never believed.
-    #[must_use]
-    pub fn geometry_rules_elsewhere(&self) -> bool {
-        matches!(&self.creator_application, b"vpc " | b"qemu")
-            && self.geometry != Geometry::MAX
-            && self.geometry.bytes() != self.current_size
-    }
 }
 
 /// One's complement of the sum of all bytes, the four at `checksum_at` taken as zero.
 pub(super) fn checksum_of(bytes: &[u8], checksum_at: usize) -> u32 {
     let skipped = checksum_at..checksum_at.saturating_add(4);
     !bytes.iter().enumerate().filter(|(place, _)| !skipped.contains(place)).fold(0_u32, |sum, (_, byte)| sum.wrapping_add(u32::from(*byte)))
-}
-
-/// The program that a creator code stands for.
-#[must_use]
-pub fn creator_name(code: [u8; 4]) -> Option<&'static str> {
-    Some(match &code {
-        b"vpc " => "Virtual PC",
-        b"vs  " => "Virtual Server",
-        b"win " => "Windows or Hyper-V",
-        b"d2v\0" | b"d2v " => "Disk2vhd",
-        b"qemu" => "qemu",
-        b"qem2" => "qemu with force_size",
-        b"vbox" => "VirtualBox",
-        b"tap\0" => "XenServer",
-        b"CTXS" => "XenConvert",
-        b"xo  " => "Xen Orchestra",
-        b"wa\0\0" => "Azure",
-        b"dutl" => "DiscUtils",
-        b"go-v" => "go-vhd",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod xen;
 
 pub use bitmap::BitmapSurvey;
 pub use deviation::{Deviation, Kind as DeviationKind};
-pub use footer::{COOKIE, DiskType, EPOCH, FOOTER_LEN, Footer, creator_name};
+pub use footer::{COOKIE, DiskType, EPOCH, FOOTER_LEN, Footer};
 pub use geometry::Geometry;
 pub use header::DynamicHeader;
 pub use locator::Locator;
@@ -82,11 +82,6 @@ impl Vhd {
     #[must_use]
     pub fn payload_end(&self) -> u64 {
         self.footer.as_ref().map_or(self.file_size, |footer| footer.offset)
-    }
-
-    /// The deviations of one kind.
-    pub fn deviations_of(&self, kind: DeviationKind) -> impl Iterator<Item = &Deviation> {
-        self.deviations.iter().filter(move |deviation| deviation.kind == kind)
     }
 
     /// Whether the payload is encrypted by XenServer.

@@ -72,6 +72,20 @@ pub struct BlockTable {
     pub shape: BlockShape,
 }
 
+impl BlockTable {
+    /// Bytes of a disk of `disk_size` bytes that lie in allocated blocks. Of the last block only what lies before the disk's end is the
+    /// disk's.
+    #[must_use]
+    pub fn allocated_bytes(&self, disk_size: u64) -> u64 {
+        let block = self.shape.size.get();
+        let all = self.allocated.saturating_mul(block);
+        match self.entries.last() {
+            Some(entry) if *entry != UNALLOCATED => all.saturating_sub(self.shape.needed.saturating_mul(block).saturating_sub(disk_size)),
+            _ => all,
+        }
+    }
+}
+
 /// Reads the table of a disk of `disk_size` bytes and surveys it. `blocks_limit` is the byte at which blocks must end: the footer,
 /// or the end of the file.
 ///
