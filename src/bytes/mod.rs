@@ -3,7 +3,9 @@
 //! Everything that vhdkit reads is a [`ReadAt`]: a host file, the disk inside a VHD, a partition of that disk. Each wraps
 //! the one below it, and a hole that a lower layer knows stays visible through [`ReadAt::data`].
 
+mod cached;
 mod error;
+mod guard;
 pub mod host;
 mod memory;
 mod overlay;
@@ -11,7 +13,9 @@ mod slice;
 mod text;
 mod units;
 
+pub use cached::Cached;
 pub use error::{Corrupt, ReadError};
+pub use guard::{Guard, Watch};
 pub use host::HostFile;
 pub use memory::{Memory, Zeros};
 pub use overlay::{Overlay, OverlayError};
