@@ -9,15 +9,17 @@
 pub(crate) mod block;
 pub(crate) mod checksum;
 mod fakeraid;
-mod lvm;
+pub mod lvm;
 mod pool;
 mod raid;
-pub(crate) mod sealed;
+pub mod sealed;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod text;
 
+pub use pool::StorageSpaces;
 pub(crate) use pool::vmware_uuid;
+pub use raid::{Raid, Role};
 
 use crate::bytes::{ReadAt, ReadError};
 
@@ -84,9 +86,9 @@ pub static VOLUMES: &[Probe] = &[
     Probe { name: "bcache", probe: pool::bcache },
     Probe { name: "ceph_bluestore", probe: pool::bluestore },
     Probe { name: "drbd", probe: pool::drbd },
-    Probe { name: "LVM2_member", probe: lvm::lvm2 },
-    Probe { name: "LVM1_member", probe: lvm::lvm1 },
-    Probe { name: "DM_snapshot_cow", probe: lvm::snapshot },
+    Probe { name: "LVM2_member", probe: lvm::label::lvm2 },
+    Probe { name: "LVM1_member", probe: lvm::label::lvm1 },
+    Probe { name: "DM_snapshot_cow", probe: lvm::label::snapshot },
     Probe { name: "DM_verity_hash", probe: sealed::verity },
     Probe { name: "DM_integrity", probe: sealed::integrity },
     Probe { name: "crypto_LUKS", probe: sealed::luks },

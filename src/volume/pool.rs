@@ -7,7 +7,7 @@ use super::block::{Block, sized};
 use super::checksum::{crc32_le, crc32c};
 use super::text::{label, uuid};
 use super::{Content, Probed};
-use crate::bytes::{MIB, ReadAt};
+use crate::bytes::{Guid, MIB, ReadAt, ReadError};
 
 /// `bcache`: a cache or what is cached.
 pub(super) fn bcache(bytes: &dyn ReadAt) -> Probed {
@@ -133,11 +133,42 @@ fn hyphenated(digits: &[u8]) -> Option<String> {
     Some(text)
 }
 
-/// `storage_spaces`: a disk of a Windows storage pool. The name is ours: libblkid does not know the format, and the place of
-/// the magic is observed, not documented.
+/// A disk of a Windows storage pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageSpaces {
+    /// Identity of the pool.
+    pub pool: Option<String>,
+    /// Identity of this disk in the pool.
+    pub disk: Option<String>,
+}
+
+impl StorageSpaces {
+    /// Reads the header: at the start of the pool's partition, or 4 KiB into it.
+    ///
+    /// Microsoft documents none of it. What is known comes from two readers, StorageSpaceReconstructor (`SSR/storagespace.py`) and
+    /// StorageSpace (`Data/SPACEDB.cs`): numbers are big-endian, and a field says where the two identities lie, in units of 16 bytes.
+    /// The names of pool and spaces stand in a database behind the header, which is not read.
+    pub(super) fn read(bytes: &dyn ReadAt) -> Result<Option<Self>, ReadError> {
+        for at in [0, 4096] {
+            let Some(header) = Block::at(bytes, at, 512)? else { break };
+            if header.has(0, b"SPACEDB ") {
+                let place = usize::from(header.be16(8)).saturating_mul(16);
+                // One of the two layouts that were seen, or the identities are not where they are sought.
+                let known = matches!(place, 16 | 32);
+                let identity = |place: usize| if known { uuid(Guid::from_mixed_endian(header.array(place)).0) } else { None };
+                return Ok(Some(Self { pool: identity(place), disk: identity(place.saturating_add(16)) }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// `storage_spaces`. The name is ours: libblkid does not know the format.
 pub(super) fn storage_spaces(bytes: &dyn ReadAt) -> Probed {
-    let Some(header) = Block::at(bytes, 4096, 8)? else { return Ok(None) };
-    Ok(header.has(0, b"SPACEDB ").then(|| Content::new("storage_spaces")))
+    Ok(StorageSpaces::read(bytes)?.map(|found| Content {
+        detail: found.pool.map(|pool| format!("pool {pool}")).into_iter().collect(),
+        ..Content::new("storage_spaces")
+    }))
 }
 
 #[cfg(test)]
@@ -171,6 +202,9 @@ mod tests {
         let found = matches(vdo, 4096, &[(0, b"dmvdo001"), (40, &id::<16>())], &[7]);
         assert_eq!(found.uuid.as_deref(), Some(ID));
         matches(storage_spaces, 8192, &[(4096, b"SPACEDB ")], &[4096, 4103]);
+        let stored = Guid::from_mixed_endian(id::<16>()).0;
+        let found = matches(storage_spaces, 8192, &[(0, b"SPACEDB \0\x02"), (32, &stored)], &[0, 7]);
+        assert_eq!(found.detail, [format!("pool {ID}")]);
         let vmfs: &[(u64, &[u8])] = &[(MIB, &[0x0d, 0xd0, 0x01, 0xc0, 5]), (MIB + 532, b"4f3e1a2b-5c6d7e8f-9a0b-1c2d3e4f5a6b")];
         let found = matches(vmfs_volume, 2 * MIB, vmfs, &[MIB]);
         assert_eq!(found.uuid.as_deref(), Some("4f3e1a2b-5c6d7e8f-9a0b-1c2d3e4f5a6b"));
