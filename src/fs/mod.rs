@@ -1,28 +1,44 @@
 //! File systems.
 //!
-//! Here they are recognised by their superblocks; reading files comes with each file system's own module.
+//! They are recognised by their superblocks ([`identify`]), opened behind one trait ([`open`], [`FileSystem`]), and joined to the tree that
+//! the guest itself would see ([`Tree`]). Most readers are crates behind a thin module; nothing above knows which.
 
+mod missing;
+mod path;
 mod signature;
+mod system;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tree;
 
-use crate::bytes::{ReadAt, ReadError};
+pub use missing::Missing;
+pub use path::Found;
+pub use system::{Entry, Error, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
+pub use tree::{Listed, MAX_ENTRIES, MAX_FILE, Mount, Tree};
+
+use crate::bytes::{Bytes, ReadAt, ReadError};
 use crate::volume::{Content, Probe, VOLUMES};
-use signature::{apple, btrfs, cluster, ext, fat, flash, ntfs, optical, read_only, swap, unix, xfs, zfs};
+use signature::{
+    apple, btrfs as btrfs_signature, cluster, ext as ext_signature, fat as fat_signature, flash, ntfs as ntfs_signature, optical,
+    read_only, swap, unix, xfs as xfs_signature, zfs,
+};
+use std::sync::Arc;
 
 /// The file systems, and what libblkid asks for among them, in libblkid's order.
 ///
 /// Left out of what libblkid knows: `exfs`, `sysv`, `xenix`, `ocfs` and `nss`, for which no system that runs on Azure has a
 /// driver.
 pub static FILE_SYSTEMS: &[Probe] = &[
-    Probe { name: "vfat", probe: fat::vfat },
+    Probe { name: "vfat", probe: fat_signature::vfat },
     Probe { name: "swsuspend", probe: swap::suspended },
     Probe { name: "swap", probe: swap::swap },
-    Probe { name: "xfs", probe: xfs::xfs },
-    Probe { name: "xfs_external_log", probe: xfs::external_log },
-    Probe { name: "ext4dev", probe: ext::ext4dev },
-    Probe { name: "ext4", probe: ext::ext4 },
-    Probe { name: "ext3", probe: ext::ext3 },
-    Probe { name: "ext2", probe: ext::ext2 },
-    Probe { name: "jbd", probe: ext::jbd },
+    Probe { name: "xfs", probe: xfs_signature::xfs },
+    Probe { name: "xfs_external_log", probe: xfs_signature::external_log },
+    Probe { name: "ext4dev", probe: ext_signature::ext4dev },
+    Probe { name: "ext4", probe: ext_signature::ext4 },
+    Probe { name: "ext3", probe: ext_signature::ext3 },
+    Probe { name: "ext2", probe: ext_signature::ext2 },
+    Probe { name: "jbd", probe: ext_signature::jbd },
     Probe { name: "reiserfs", probe: unix::reiserfs },
     Probe { name: "reiser4", probe: unix::reiser4 },
     Probe { name: "jfs", probe: unix::jfs },
@@ -32,9 +48,9 @@ pub static FILE_SYSTEMS: &[Probe] = &[
     Probe { name: "hfsplus", probe: apple::hfsplus },
     Probe { name: "hfs", probe: apple::hfs },
     Probe { name: "ufs", probe: unix::ufs },
-    Probe { name: "hpfs", probe: ntfs::hpfs },
-    Probe { name: "ntfs", probe: ntfs::ntfs },
-    Probe { name: "ReFS", probe: ntfs::refs },
+    Probe { name: "hpfs", probe: ntfs_signature::hpfs },
+    Probe { name: "ntfs", probe: ntfs_signature::ntfs },
+    Probe { name: "ReFS", probe: ntfs_signature::refs },
     Probe { name: "cramfs", probe: read_only::cramfs },
     Probe { name: "romfs", probe: read_only::romfs },
     Probe { name: "minix", probe: unix::minix },
@@ -45,13 +61,13 @@ pub static FILE_SYSTEMS: &[Probe] = &[
     Probe { name: "vxfs", probe: cluster::vxfs },
     Probe { name: "squashfs", probe: read_only::squashfs },
     Probe { name: "squashfs3", probe: read_only::squashfs3 },
-    Probe { name: "btrfs", probe: btrfs::btrfs },
+    Probe { name: "btrfs", probe: btrfs_signature::btrfs },
     Probe { name: "ubifs", probe: flash::ubifs },
     Probe { name: "bfs", probe: unix::bfs },
     Probe { name: "VMFS", probe: cluster::vmfs },
     Probe { name: "befs", probe: unix::befs },
     Probe { name: "nilfs2", probe: flash::nilfs2 },
-    Probe { name: "exfat", probe: fat::exfat },
+    Probe { name: "exfat", probe: fat_signature::exfat },
     Probe { name: "f2fs", probe: flash::f2fs },
     Probe { name: "mpool", probe: cluster::mpool },
     Probe { name: "apfs", probe: apple::apfs },
@@ -61,6 +77,24 @@ pub static FILE_SYSTEMS: &[Probe] = &[
 
 /// Formats that are looked for only when nothing else was found: each reads a quarter of a megabyte or more.
 const EXPENSIVE: [&str; 2] = ["xfs_external_log", "zfs_member"];
+
+/// A file system that can be read, and how.
+type Reader = (&'static str, fn(Bytes) -> Result<Arc<dyn FileSystem>, Error>);
+
+/// The file systems whose files can be read, by blkid's name.
+static READERS: &[Reader] = &[];
+
+/// Opens the file system on these bytes; `kind` is what [`identify`] calls it. `None` for kinds whose files are not read.
+///
+/// A journal that holds work is replayed in memory; the bytes stay as they are.
+///
+/// # Errors
+///
+/// When it cannot be opened.
+pub fn open(kind: &str, bytes: Bytes) -> Option<Result<Arc<dyn FileSystem>, Error>> {
+    let (_, open) = READERS.iter().find(|(name, _)| *name == kind)?;
+    Some(open(bytes))
+}
 
 /// What these bytes hold: a RAID member or another volume, or else a file system; `None` when nothing is recognised.
 ///
