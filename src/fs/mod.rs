@@ -3,6 +3,7 @@
 //! They are recognised by their superblocks ([`identify`]), opened behind one trait ([`open`], [`FileSystem`]), and joined to the tree that
 //! the guest itself would see ([`Tree`]). Most readers are crates behind a thin module; nothing above knows which.
 
+mod btrfs;
 mod ext;
 mod fat;
 mod missing;
@@ -12,6 +13,7 @@ mod system;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree;
+mod xfs;
 
 pub use missing::Missing;
 pub use path::Found;
@@ -84,7 +86,8 @@ const EXPENSIVE: [&str; 2] = ["xfs_external_log", "zfs_member"];
 type Reader = (&'static str, fn(Bytes) -> Result<Arc<dyn FileSystem>, Error>);
 
 /// The file systems whose files can be read, by blkid's name.
-static READERS: &[Reader] = &[("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open), ("vfat", fat::open)];
+static READERS: &[Reader] =
+    &[("btrfs", btrfs::open), ("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open), ("vfat", fat::open), ("xfs", xfs::open)];
 
 /// Opens the file system on these bytes; `kind` is what [`identify`] calls it. `None` for kinds whose files are not read.
 ///
