@@ -7,6 +7,7 @@ mod btrfs;
 mod ext;
 mod fat;
 mod missing;
+mod ntfs;
 mod path;
 mod signature;
 mod system;
@@ -86,8 +87,15 @@ const EXPENSIVE: [&str; 2] = ["xfs_external_log", "zfs_member"];
 type Reader = (&'static str, fn(Bytes) -> Result<Arc<dyn FileSystem>, Error>);
 
 /// The file systems whose files can be read, by blkid's name.
-static READERS: &[Reader] =
-    &[("btrfs", btrfs::open), ("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open), ("vfat", fat::open), ("xfs", xfs::open)];
+static READERS: &[Reader] = &[
+    ("btrfs", btrfs::open),
+    ("ext2", ext::open),
+    ("ext3", ext::open),
+    ("ext4", ext::open),
+    ("ntfs", ntfs::open),
+    ("vfat", fat::open),
+    ("xfs", xfs::open),
+];
 
 /// Opens the file system on these bytes; `kind` is what [`identify`] calls it. `None` for kinds whose files are not read.
 ///
