@@ -9,7 +9,8 @@
 //!        rules                facts → findings            (pure)
 //!   ───  facts  ───           the waist: plain data, no I/O, no opinions
 //!       inspect               read everything, learn what can be learnt
-//!      fs  volume             what stands on a region
+//!    guest  fs                what an OS's files mean; trees of files
+//!      volume                 what lies between a partition and a file system
 //!      partition              regions of a disk
 //!      container              a disk inside a file
 //!        bytes                bytes at offsets
@@ -17,7 +18,8 @@
 //!
 //! A module uses only those below it; a test refuses an arrow that points up. Five sentences carry the house:
 //!
-//! 1. **[`ReadAt`](bytes::ReadAt) all the way up.** A host file, the disk in a VHD, a partition: one trait, each wrapping the one below,
+//! 1. **[`ReadAt`](bytes::ReadAt) all the way up.** A host file, the disk in a VHD, a partition, a logical volume, a guest's file, a
+//!    registry hive: one trait, each wrapping the one below,
 //!    and holes that a lower layer knows stay visible to the upper ones.
 //! 2. **An inspection never fails; it only learns less.** Corruption is a fact. [`Known`](facts::Fact::Known),
 //!    [`Absent`](facts::Fact::Absent) and [`Unknown`](facts::Fact::Unknown) are three different things.
@@ -69,6 +71,7 @@ pub mod volume;
 
 pub mod facts;
 pub mod fs;
+pub mod guest;
 pub mod inspect;
 pub mod prepare;
 pub mod report;
