@@ -1,0 +1,32 @@
+//! Files of a Linux.
+
+pub mod accounts;
+pub mod bls;
+pub mod cloud_init;
+pub mod cmdline;
+pub mod cpio;
+pub mod crypttab;
+pub mod fstab;
+pub mod grub;
+pub mod identity;
+pub mod ini;
+pub mod initramfs;
+pub mod kernel_image;
+pub mod makers;
+pub mod modprobe;
+pub mod modules;
+pub mod network;
+pub mod os_release;
+pub mod ovf_env;
+pub mod package_version;
+pub mod packages;
+pub mod python;
+pub mod rpm;
+pub mod sshd;
+pub mod sudoers;
+pub mod syslinux;
+pub mod systemd;
+pub mod unpack;
+pub mod version;
+pub mod waagent;
+pub mod yaml;
