@@ -9,8 +9,11 @@ mod container;
 mod disk;
 mod fact;
 pub mod json;
+mod linux;
 mod partition;
+mod sealed;
 mod time;
+mod windows;
 
 pub use boot::{BootFacts, LoaderFacts, OsFacts, OsFamily, State};
 pub use container::{
@@ -19,5 +22,8 @@ pub use container::{
 };
 pub use disk::{DiskFacts, DiskKind, Role, VolumeFacts};
 pub use fact::{Fact, Unknown};
+pub use linux::*;
 pub use partition::{ContentFacts, PartitionFacts, PartitionTableFacts, TableProblemFacts};
+pub use sealed::SealedFacts;
 pub use time::rfc3339;
+pub use windows::*;
