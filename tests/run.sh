@@ -20,6 +20,10 @@ mkfs.jfs jfsutils           mkudffs udftools            genisoimage genisoimage 
 make-bcache bcache-tools    mcopy mtools                vhdiinfo libvhdi-utils     7z p7zip-full
 fsverity fsverity           zstd zstd                   xz xz-utils                python3 python3
 strace strace               shellcheck shellcheck       setfattr attr              cc gcc
+cpio cpio                   lz4 lz4                     lzop lzop                   bzip2 bzip2
+lsinitramfs initramfs-tools-core                        hivexsh libhivex-bin        wimlib-imagex wimtools
+rpm rpm                     db_load db-util             sbsign sbsigntool           osslsigncode osslsigncode
+dpkg-query dpkg             ntfs-3g ntfs-3g
 '
 
 missing() {

@@ -19,10 +19,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
     for (path, lun) in args.disks.iter().map(|path| (path, None)).chain(data) {
         match disks::open(path, &args.opening) {
-            Ok(mut disk) => {
-                disks::take_role(&mut disk, lun, &args.asking);
-                opened.push((disk, lun));
-            }
+            Ok(disk) => opened.push((disk, lun)),
             Err(error) => {
                 output::complain(&format!("{error:#}"));
                 status = Status::Failed;
@@ -32,6 +29,12 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     // An image of which a disk is missing cannot be judged; disks side by side can, without the one.
     if opened.is_empty() || (status == Status::Failed && !args.asking.data.is_empty()) {
         return Ok(Status::Failed);
+    }
+    if !args.asking.data.is_empty() {
+        disks::join_each(&mut opened, |(disk, _)| &disk.inspected, |(disk, _)| &mut disk.inspected)?;
+    }
+    for (disk, lun) in &mut opened {
+        disks::take_role(disk, *lun, &args.asking);
     }
     output::refuse_sources(&args.report, opened.iter().flat_map(|(disk, _)| disk.sources()))?;
     let target = disks::target(&args.asking);

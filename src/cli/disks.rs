@@ -55,17 +55,37 @@ pub(super) fn verify_access(common: &Common) -> Access {
     if common.no_mmap { Access::Positional } else { Access::Mapped }
 }
 
-/// Opens and inspects one disk.
+/// Opens and inspects one disk by itself.
 pub(super) fn open(path: &Path, opening: &Opening) -> anyhow::Result<Opened> {
+    let mut opened = open_surface(path, opening)?;
+    join(&mut opened, &[])?;
+    Ok(opened)
+}
+
+/// Looks inside a disk, together with others that may belong to it.
+pub(super) fn join(first: &mut Opened, others: &[&Opened]) -> anyhow::Result<()> {
+    let inspected: Vec<&Inspected> = others.iter().map(|other| &other.inspected).collect();
+    inspect::join(&mut first.inspected, &inspected).with_context(|| format!("cannot read '{}'", shown(&first.path)))?;
+    first.unchanged()
+}
+
+/// Looks once more inside disks that were given together; `of` and `of_mut` say where the disk is in an item.
+pub(super) fn join_each<T>(disks: &mut [T], of: fn(&T) -> &Inspected, of_mut: fn(&mut T) -> &mut Inspected) -> anyhow::Result<()> {
+    let named = |disks: &[T], place: usize| disks.get(place).map(|disk| printable(&of(disk).facts.path)).unwrap_or_default();
+    inspect::join_each(disks, of, of_mut)
+        .map_err(|(place, error)| (named(disks, place), error))
+        .map_or_else(|(name, error)| Err(error).with_context(|| format!("cannot read '{name}'")), Ok)
+}
+
+/// Opens a disk as far as its partitions; [`join`] looks inside.
+pub(super) fn open_surface(path: &Path, opening: &Opening) -> anyhow::Result<Opened> {
     let access = Access::Positional;
     let host = Arc::new(HostFile::open(path, access).with_context(|| format!("cannot open '{}'", shown(path)))?);
     let file: Bytes = host.clone();
     let search = ParentSearch { directories: opening.parent_dir.clone(), access };
     let source = Source { file: &file, path, search: &search };
-    let inspected = inspect::disk(&source, Options { deep: opening.deep }).with_context(|| format!("cannot read '{}'", shown(path)))?;
-    let opened = Opened { path: path.to_owned(), host, inspected };
-    opened.unchanged()?;
-    Ok(opened)
+    let inspected = inspect::surface(&source, Options { deep: opening.deep }).with_context(|| format!("cannot read '{}'", shown(path)))?;
+    Ok(Opened { path: path.to_owned(), host, inspected })
 }
 
 /// Fails where a directory for parents is none.

@@ -2,7 +2,8 @@
 
 use super::Status;
 use super::args::{Common, InspectArgs};
-use super::{disks, output};
+use super::disks::{self, Opened};
+use super::output;
 use crate::facts::DiskFacts;
 use crate::report::{json, text};
 use std::path::PathBuf;
@@ -11,12 +12,12 @@ pub(super) fn run(args: &InspectArgs, common: &Common) -> anyhow::Result<Status>
     disks::check_parent_dirs(&args.opening)?;
     output::refuse_sources(&args.report, args.disks.iter().map(PathBuf::as_path))?;
     let mut status = Status::Ready;
-    let mut facts: Vec<DiskFacts> = Vec::new();
+    let mut opened: Vec<Opened> = Vec::new();
     for path in &args.disks {
         match disks::open(path, &args.opening) {
-            Ok(opened) => {
-                output::refuse_sources(&args.report, opened.sources())?;
-                facts.push(opened.inspected.facts);
+            Ok(disk) => {
+                output::refuse_sources(&args.report, disk.sources())?;
+                opened.push(disk);
             }
             Err(error) => {
                 output::complain(&format!("{error:#}"));
@@ -24,7 +25,8 @@ pub(super) fn run(args: &InspectArgs, common: &Common) -> anyhow::Result<Status>
             }
         }
     }
-    let facts: Vec<&DiskFacts> = facts.iter().collect();
+    disks::join_each(&mut opened, |disk| &disk.inspected, |disk| &mut disk.inspected)?;
+    let facts: Vec<&DiskFacts> = opened.iter().map(|disk| &disk.inspected.facts).collect();
     if facts.is_empty() {
         return Ok(status);
     }

@@ -63,7 +63,10 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
         return Ok(Status::NotReady);
     }
     let images = build_all(&candidates)?;
-    let expected = inspect_all(&candidates, &images, &directory)?;
+    let mut expected = inspect_all(&candidates, &images, &directory)?;
+    // Each file is read again by itself, and held against this.
+    let alone: Vec<DiskFacts> = expected.iter().map(|inspected| inspected.facts.clone()).collect();
+    disks::join_each(&mut expected, |inspected| inspected, |inspected| inspected)?;
     let after = judge_planned(args, &candidates, &expected, &target);
     let expected_facts: Vec<&DiskFacts> = expected.iter().map(|inspected| &inspected.facts).collect();
     let will_be = Checked { disks: &expected_facts, outcomes: &after, target: &target, image: checked.image };
@@ -78,7 +81,7 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
 
     let cancel = interrupt::defer();
     let mut written: Vec<(Verified, Copied)> = Vec::new();
-    for ((candidate, image), expected) in candidates.iter().zip(&images).zip(&expected) {
+    for ((candidate, image), expected) in candidates.iter().zip(&images).zip(&alone) {
         match write_one(args, common, candidate, image, expected, &directory, &cancel) {
             Ok(one) => written.push(one),
             Err(WriteError::Copy(CopyError::Cancelled)) => return Ok(interrupt::status()),
@@ -179,11 +182,10 @@ fn image_name(path: &Path) -> String {
 fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
     let paths = std::iter::once((&args.disk, None)).chain(data);
-    paths
+    let mut all = paths
         .zip(output_names(args, name))
         .map(|((path, lun), name)| {
-            let mut opened = disks::open(path, &args.opening)?;
-            disks::take_role(&mut opened, lun, &args.asking);
+            let opened = disks::open(path, &args.opening)?;
             if let Err(OpenError::Parent(error)) = &opened.inspected.container.disk {
                 // Without its parent there is nothing to judge as an image: that is trouble, not a verdict.
                 anyhow::bail!("cannot prepare '{}': {error}", shown(path));
@@ -193,7 +195,12 @@ fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
             let identity = Identity::of(&opened.inspected.container, &name).unwrap_or(none);
             Ok(Candidate { opened, lun, name, identity, plan: None })
         })
-        .collect()
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    disks::join_each(&mut all, |one| &one.opened.inspected, |one| &mut one.opened.inspected)?;
+    for one in &mut all {
+        disks::take_role(&mut one.opened, one.lun, &args.asking);
+    }
+    Ok(all)
 }
 
 fn subjects<'a>(args: &PrepareArgs, candidates: &'a [Candidate]) -> Vec<Subject<'a>> {
@@ -260,7 +267,7 @@ fn write_one(
     common: &Common,
     candidate: &Candidate,
     image: &Bytes,
-    expected: &Inspected,
+    expected: &DiskFacts,
     directory: &Path,
     cancel: &std::sync::atomic::AtomicBool,
 ) -> Result<(Verified, Copied), WriteError> {
@@ -269,7 +276,7 @@ fn write_one(
     let outcome = prepare::write(image, directory, args.overwrite, &options, &progress, cancel);
     progress.finish();
     let (sealed, copied) = outcome?;
-    let verified = prepare::reread(sealed, &directory.join(&candidate.name), &expected.facts)?;
+    let verified = prepare::reread(sealed, &directory.join(&candidate.name), expected)?;
     Ok((verified, copied))
 }
 

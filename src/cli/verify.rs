@@ -7,6 +7,7 @@ use super::progress::Shown;
 use super::{Status, interrupt, output};
 use crate::bytes::{HostFile, ReadAt, int_usize, read_vec};
 use crate::facts::{DiskFacts, Fact, Role, State};
+use crate::inspect::Inspected;
 use crate::prepare::copy::CopyError;
 use crate::prepare::{CannotVerify, MANIFEST, MAX_MANIFEST, Manifest, Verified, verify};
 use crate::report::{Checked, VerifiedImage, json, text};
@@ -27,6 +28,7 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
             Err(error) => return Err(error).with_context(|| format!("cannot verify '{}'", shown(&args.directory))),
         }
     }
+    join(&mut disks)?;
     let target = target(&manifest);
     let subjects: Vec<Subject<'_>> = subjects(&manifest, &disks);
     let waivers: Vec<(String, String)> = manifest
@@ -52,6 +54,12 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
         Verdict::NotReady => false,
     };
     Ok(if good && image.mismatches.is_empty() { Status::Ready } else { Status::NotReady })
+}
+
+/// Looks into the disks of an image together, where one needs another.
+fn join(disks: &mut [Verified]) -> anyhow::Result<()> {
+    let mut inspected: Vec<&mut Inspected> = disks.iter_mut().filter_map(|disk| disk.inspected.as_mut()).collect();
+    super::disks::join_each(&mut inspected, |one| one, |one| one)
 }
 
 fn read_manifest(args: &VerifyArgs) -> anyhow::Result<Manifest> {

@@ -57,6 +57,8 @@ pub struct DiskFacts {
     pub content: Fact<ContentFacts>,
     /// Volumes spread over partitions.
     pub volumes: Fact<Vec<VolumeFacts>>,
+    /// Groups of such volumes that this disk has a part of.
+    pub volume_groups: Fact<Vec<VolumeGroupFacts>>,
     /// How the disk can boot.
     pub boot: Fact<BootFacts>,
     /// The operating system on it.
@@ -100,8 +102,42 @@ impl std::fmt::Display for DiskKind {
 pub struct VolumeFacts {
     /// `vg0/root`.
     pub name: String,
+    /// Its identity.
+    pub uuid: String,
     /// Bytes.
     pub size: u64,
+    /// How its segments are mapped, by LVM's names: `striped` (also for one stripe), `thin`, `raid1`.
+    pub segments: Vec<String>,
     /// What stands on it.
     pub content: Fact<ContentFacts>,
+}
+
+/// A volume group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VolumeGroupFacts {
+    /// `vg0`.
+    pub name: String,
+    /// Its identity.
+    pub uuid: String,
+    /// Bytes of an extent.
+    pub extent_size: u64,
+    /// Bytes of all its extents.
+    pub size: u64,
+    /// Bytes of those that no volume uses.
+    pub free: u64,
+    /// Its physical volumes, those that are missing too.
+    pub physical_volumes: Vec<PhysicalVolumeFacts>,
+    /// What is wrong with it, one plain sentence each.
+    pub problems: Vec<String>,
+}
+
+/// A physical volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PhysicalVolumeFacts {
+    /// Its identity.
+    pub uuid: String,
+    /// Bytes of its device, as the group knows them.
+    pub size: Option<u64>,
+    /// Whether it is on the disks given.
+    pub present: bool,
 }

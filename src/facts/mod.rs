@@ -10,19 +10,21 @@ mod disk;
 mod fact;
 pub mod json;
 mod linux;
+mod os;
 mod partition;
 mod sealed;
 mod time;
 mod windows;
 
-pub use boot::{BootFacts, LoaderFacts, OsFacts, OsFamily, State};
+pub use boot::{BootFacts, EspFacts, EspGrubConfigFacts, FallbackFacts, LoaderFacts, SbatFacts, SignerFacts};
 pub use container::{
     BitmapFacts, BlockTableFacts, ChecksumFacts, DeviationFacts, DynamicHeaderFacts, FooterFacts, GeometryFacts, LocatorFacts,
     ParentDiskFacts, ParentFacts, StaleFooterFacts,
 };
-pub use disk::{DiskFacts, DiskKind, Role, VolumeFacts};
+pub use disk::{DiskFacts, DiskKind, PhysicalVolumeFacts, Role, VolumeFacts, VolumeGroupFacts};
 pub use fact::{Fact, Unknown};
 pub use linux::*;
+pub use os::{MountedFacts, OsFacts, OsFamily, OsRoot, State};
 pub use partition::{ContentFacts, PartitionFacts, PartitionTableFacts, TableProblemFacts};
 pub use sealed::SealedFacts;
 pub use time::rfc3339;

@@ -1,6 +1,6 @@
 //! Partitions and what stands on them.
 
-use super::Fact;
+use super::{Fact, SealedFacts};
 use serde::Serialize;
 
 /// A partition table.
@@ -87,6 +87,8 @@ pub struct ContentFacts {
     pub used: Fact<u64>,
     /// Whether it was unmounted cleanly, as far as its superblock tells.
     pub clean: Fact<bool>,
+    /// What its header says, where it is encrypted.
+    pub sealed: Option<SealedFacts>,
     /// Further plain facts.
     pub detail: Vec<String>,
 }

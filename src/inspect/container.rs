@@ -55,6 +55,7 @@ pub(super) fn facts(source: &Source<'_>, container: &Container, options: Options
         partitions: Fact::Absent,
         content: Fact::Absent,
         volumes: Fact::Absent,
+        volume_groups: Fact::Absent,
         boot: Fact::Absent,
         os: Fact::Absent,
     })

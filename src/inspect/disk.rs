@@ -1,5 +1,6 @@
 //! One disk, from file to facts.
 
+use super::inside::{self, Inside};
 use super::{boot, container as files, partition as tables};
 use crate::bytes::{Bytes, ReadAt, ReadError, host, printable};
 use crate::container::{self, Container, Source};
@@ -22,14 +23,77 @@ pub struct Inspected {
     pub container: Container,
     /// The partition table, for whoever goes on to rebuild it.
     pub table: Option<PartitionTable>,
+    /// The file systems and installations, for whoever goes on to read files; `None` before [`join`], and where no disk is open.
+    pub inside: Option<Inside>,
 }
 
-/// Inspects a file.
+/// Inspects a file by itself.
 ///
 /// # Errors
 ///
 /// Only when the host cannot read it, or a parent of it.
 pub fn disk(source: &Source<'_>, options: Options) -> Result<Inspected, ReadError> {
+    let mut inspected = surface(source, options)?;
+    join(&mut inspected, &[])?;
+    Ok(inspected)
+}
+
+/// Inspects what is inside a disk, together with disks that may belong to it: a volume group may spread over them, and the guest's
+/// fstab may name file systems on them. Only the first one's facts change.
+///
+/// # Errors
+///
+/// Only when the host cannot read one of them.
+pub fn join(first: &mut Inspected, others: &[&Inspected]) -> Result<(), ReadError> {
+    let Ok(disk) = &first.container.disk else { return Ok(()) };
+    let inside = inside::learn(first, others)?;
+    inside::complete(&mut first.facts, &inside);
+    let regions: Vec<boot::Region> = inside.regions.iter().filter(|region| region.disk == 0).map(boot::Region::of).collect();
+    let name = inside.os.value().map(|os| os.name.value().map_or("an operating system", String::as_str));
+    let booting = boot::learn(disk, first.table.as_ref(), &first.facts, &regions, name)?;
+    let facts = &mut first.facts;
+    facts.boot = booting.boot;
+    facts.role = booting.role;
+    facts.role_evidence = booting.evidence;
+    if let Fact::Known(known) = &mut facts.partition_table {
+        known.boot_code = booting.code;
+    }
+    facts.volumes = inside.volumes.clone();
+    facts.volume_groups = inside.volume_groups.clone();
+    facts.os = inside.os.clone();
+    // What cannot be looked into on a disk that cannot start is no operating system of this disk.
+    if facts.os.value().is_none() && facts.role.value() == Some(&Role::Data) {
+        facts.os = Fact::Absent;
+    }
+    first.inside = Some(inside);
+    Ok(())
+}
+
+/// Looks once more inside disks that were given together: where something is missing in one that another of them may hold. Those that are
+/// whole by themselves stay as they are. `of` and `of_mut` say where the inspected disk is in an item.
+///
+/// # Errors
+///
+/// When the host cannot read; the place of the disk that was looked into.
+pub fn join_each<T>(disks: &mut [T], of: fn(&T) -> &Inspected, of_mut: fn(&mut T) -> &mut Inspected) -> Result<(), (usize, ReadError)> {
+    for place in 0..disks.len() {
+        let (before, rest) = disks.split_at_mut_checked(place).unwrap_or_default();
+        let Some((first, after)) = rest.split_first_mut() else { continue };
+        let others: Vec<&Inspected> = before.iter().chain(after.iter()).map(of).collect();
+        let first = of_mut(first);
+        if !others.is_empty() && first.inside.as_ref().is_some_and(|inside| inside.incomplete) {
+            join(first, &others).map_err(|error| (place, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Inspects a file as far as its partitions and what stands on them; [`join`] looks inside.
+///
+/// # Errors
+///
+/// Only when the host cannot read it, or a parent of it.
+pub fn surface(source: &Source<'_>, options: Options) -> Result<Inspected, ReadError> {
     let container = container::open(source)?;
     let mut facts = files::facts(source, &container, options)?;
     let mut table = None;
@@ -40,15 +104,6 @@ pub fn disk(source: &Source<'_>, options: Options) -> Result<Inspected, ReadErro
             facts.partitions = regions.partitions;
             facts.content = regions.content;
             facts.allocated_size = allocated(&container, disk, source);
-            let booting = boot::learn(disk, regions.raw.as_ref(), &facts)?;
-            facts.boot = booting.boot;
-            facts.role = booting.role;
-            facts.role_evidence = booting.evidence;
-            if let Fact::Known(known) = &mut facts.partition_table {
-                known.boot_code = booting.code;
-            }
-            facts.volumes = volumes(&facts);
-            facts.os = operating_system(&facts);
             table = regions.raw;
         }
         Err(error) => {
@@ -57,7 +112,7 @@ pub fn disk(source: &Source<'_>, options: Options) -> Result<Inspected, ReadErro
             unreadable(&mut facts, is_disk.then_some(reason));
         }
     }
-    Ok(Inspected { facts, container, table })
+    Ok(Inspected { facts, container, table, inside: None })
 }
 
 /// What cannot be known of a disk that cannot be read; all of it absent where the file holds no disk that we open.
@@ -70,6 +125,7 @@ fn unreadable(facts: &mut DiskFacts, reason: Option<String>) {
     facts.partitions = fact(reason);
     facts.content = fact(reason);
     facts.volumes = fact(reason);
+    facts.volume_groups = fact(reason);
     facts.boot = fact(reason);
     facts.os = fact(reason);
     facts.role = fact(reason);
@@ -89,38 +145,4 @@ fn allocated(container: &Container, disk: &Bytes, source: &Source<'_>) -> Fact<u
         return Fact::Known(host::data_bytes(&**source.file, 0..end));
     }
     Fact::Known(host::data_bytes(&**disk, 0..disk.size()))
-}
-
-/// Logical volumes: none where no physical volume is; not read otherwise.
-fn volumes(facts: &DiskFacts) -> Fact<Vec<crate::facts::VolumeFacts>> {
-    let mut kinds = Vec::new();
-    match facts.partitions.known() {
-        Err(unknown) => return Fact::Unknown(unknown),
-        Ok(list) => {
-            for partition in list.into_iter().flatten() {
-                match partition.content.known() {
-                    Err(unknown) => return Fact::Unknown(unknown),
-                    Ok(content) => kinds.extend(content.map(|content| content.kind.as_str())),
-                }
-            }
-        }
-    }
-    match facts.content.known() {
-        Err(unknown) => return Fact::Unknown(unknown),
-        Ok(content) => kinds.extend(content.map(|content| content.kind.as_str())),
-    }
-    match kinds.iter().find(|kind| kind.ends_with("_member") || matches!(**kind, "storage_spaces" | "bcache" | "stratis")) {
-        Some(kind) => Fact::unknown(format!("volumes on {kind} are not read by this version")),
-        None => Fact::Known(vec![]),
-    }
-}
-
-/// The operating system: absent where nothing stands on the disk, unknown while file systems are not read.
-fn operating_system(facts: &DiskFacts) -> Fact<crate::facts::OsFacts> {
-    let empty = facts.partitions.value().is_none_or(Vec::is_empty) && matches!(facts.content, Fact::Absent);
-    let known = facts.partitions.reason().is_none();
-    if empty && known || facts.role.value() == Some(&Role::Data) {
-        return Fact::Absent;
-    }
-    Fact::unknown("file systems are not read by this version")
 }

@@ -4,7 +4,18 @@
 
 mod boot;
 mod container;
+mod device;
 mod disk;
+mod guest;
+mod inside;
+pub mod linux;
+mod os;
 mod partition;
+mod region;
+mod volume;
+pub mod windows;
 
-pub use disk::{Inspected, Options, disk};
+pub use disk::{Inspected, Options, disk, join, join_each, surface};
+pub use guest::Guest;
+pub use inside::Inside;
+pub use region::{Place, Region};

@@ -1,10 +1,11 @@
 //! Facts about partitions and what stands on them.
 
 use crate::bytes::{Bytes, ReadAt, ReadError, SECTOR, Slice, read_array};
-use crate::facts::{ContentFacts, Fact, PartitionFacts, PartitionTableFacts, TableProblemFacts};
+use crate::facts::{ContentFacts, Fact, PartitionFacts, PartitionTableFacts, SealedFacts, TableProblemFacts};
 use crate::fs;
 use crate::partition::{self, Loader, Partition, PartitionTable, PartitionType, ProblemKind, Scheme};
-use crate::volume::Content;
+use crate::volume::sealed::Sealed;
+use crate::volume::{self, Content};
 use std::sync::Arc;
 
 /// Partitions that are reported at most; a GPT may hold many thousands.
@@ -151,22 +152,56 @@ pub(super) fn loader_name(loader: Loader) -> Option<&'static str> {
 }
 
 /// What stands on a region.
-fn content(region: &dyn ReadAt) -> Result<Fact<ContentFacts>, ReadError> {
+pub(super) fn content(region: &dyn ReadAt) -> Result<Fact<ContentFacts>, ReadError> {
     match fs::identify(region) {
-        Ok(found) => Ok(found.map(content_facts).into()),
+        Ok(Some(found)) => {
+            let sealed = sealed(region, found.kind)?;
+            Ok(Fact::Known(ContentFacts { sealed, ..content_facts(found) }))
+        }
+        Ok(None) => Ok(Fact::Absent),
         Err(error) if error.is_host() => Err(error),
         Err(error) => Ok(Fact::unknown(error.to_string())),
     }
 }
 
+/// What the header of an encrypted volume says.
+fn sealed(region: &dyn ReadAt, kind: &str) -> Result<Option<SealedFacts>, ReadError> {
+    let found = match volume::sealed::describe(region, kind) {
+        Ok(found) => found,
+        Err(error) if error.is_host() => return Err(error),
+        // It is known what it is; the rest of its header cannot be read.
+        Err(_) => None,
+    };
+    Ok(match found {
+        Some(Sealed::BitLocker(one)) => Some(SealedFacts::BitLocker {
+            protected: one.is_protected(),
+            method: one.metadata.as_ref().and_then(|metadata| metadata.method).map(str::to_owned),
+            protectors: one.metadata.iter().flat_map(|metadata| &metadata.protectors).map(ToString::to_string).collect(),
+        }),
+        Some(Sealed::Luks(one)) => {
+            Some(SealedFacts::Luks { version: one.version, cipher: one.cipher, key_slots: one.key_slots, tokens: one.tokens })
+        }
+        _ => None,
+    })
+}
+
 fn content_facts(content: Content) -> ContentFacts {
-    let told =
-        |what: &str| format!("{what} is not told by the superblock of {}, and file systems are not read by this version", content.kind);
+    // What is no file system of files has no such counts; of a file system whose files are read they follow when it is opened.
+    let has_files = fs::FILE_SYSTEMS.iter().any(|one| one.name == content.kind) && !matches!(content.kind, "swap" | "swsuspend" | "jbd");
+    let told = |what: &str| format!("{what} is not told by the superblock of {}, and its files are not read", content.kind);
+    fn fact<T>(value: Option<T>, has_files: bool, told: impl Fn() -> String) -> Fact<T> {
+        match value {
+            Some(value) => Fact::Known(value),
+            None if has_files => Fact::unknown(told()),
+            None => Fact::Absent,
+        }
+    }
     ContentFacts {
-        size: content.size.map_or_else(|| Fact::unknown(told("the size")), Fact::Known),
-        used: content.used.map_or_else(|| Fact::unknown(told("the space in use")), Fact::Known),
-        clean: content.clean.map_or_else(|| Fact::unknown(told("whether it is clean")), Fact::Known),
+        size: fact(content.size, has_files, || told("the size")),
+        used: fact(content.used, has_files, || told("the space in use")),
+        clean: fact(content.clean, has_files, || told("whether it is clean")),
         kind: content.kind.to_owned(),
+        sealed: None,
         uuid: content.uuid,
         label: content.label,
         detail: content.version.map(|version| format!("version {version}")).into_iter().chain(content.detail).collect(),

@@ -28,9 +28,20 @@ pub(super) fn healthy_os() -> DiskFacts {
         architecture: Fact::Known("x64".to_owned()),
         loaders: Fact::Known(vec![]),
         evidence: vec!["GRUB stands in sector 0".to_owned()],
+        ..BootFacts::default()
     });
     facts.os = Fact::Known(OsFacts {
         family: Fact::Known(OsFamily::Linux),
+        id: Fact::Known("debian".to_owned()),
+        version: Fact::Known("12".to_owned()),
+        name: Fact::Known("Debian GNU/Linux 12 (bookworm)".to_owned()),
+        architecture: Fact::Known("x64".to_owned()),
+        host_name: Fact::Absent,
+        root: Fact::Known(OsRoot::Partition(3)),
+        file_systems: vec![],
+        others: vec![],
+        linux: Fact::Absent,
+        windows: Fact::Absent,
         state: Fact::Known(State::Generalized),
         state_evidence: vec!["/etc/machine-id is empty".to_owned()],
     });
@@ -89,6 +100,7 @@ fn fixed(size: u64) -> DiskFacts {
         partitions: Fact::Absent,
         content: Fact::Absent,
         volumes: Fact::Known(vec![]),
+        volume_groups: Fact::Known(vec![]),
         boot: Fact::Absent,
         os: Fact::Absent,
     }
@@ -125,6 +137,7 @@ pub(super) fn content(kind: &str) -> ContentFacts {
         size: Fact::Absent,
         used: Fact::Absent,
         clean: Fact::Known(true),
+        sealed: None,
         detail: vec![],
     }
 }
@@ -189,6 +202,7 @@ pub(super) fn gzip() -> DiskFacts {
         advice: Some("Unpack it first: gunzip disk.gz.".to_owned()),
         partition_table: Fact::Absent,
         volumes: Fact::Absent,
+        volume_groups: Fact::Absent,
         ..fixed(GIB)
     }
 }

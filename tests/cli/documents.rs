@@ -209,8 +209,12 @@ fn inspect_tells_what_was_put_in() {
     let os = ask("os.vhd");
     assert_eq!(os["partitions"][0]["content"]["type"], "vfat");
     assert_eq!(os["partitions"][0]["content"]["uuid"], "EFBE-ADDE");
+    // A loader is there, and nothing installed that it could start.
+    assert_eq!(os["os"], Value::Null, "{os}");
     let at = |pointer: &str| os["unknown"].as_array().unwrap().iter().any(|unknown| unknown["at"] == pointer);
-    assert!(at("/disks/0/os") && at("/disks/0/boot/generations"), "{}", os["unknown"]);
+    assert!(at("/disks/0/boot/esp/fallback/complete"), "{}", os["unknown"]);
+    assert_eq!((&os["boot"]["generations"], &os["boot"]["architecture"]), (&serde_json::json!([2]), &"x64".into()));
+    assert_eq!(os["boot"]["loaders"][0]["path"], r"\EFI\BOOT\BOOTX64.EFI");
 }
 
 #[test]

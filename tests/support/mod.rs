@@ -87,7 +87,8 @@ impl Disk {
         disk.put(2 * MIB, pattern(1, 300_000)).put(size / 2, pattern(2, 70_000)).put(size - 2 * MIB, pattern(3, 4096))
     }
 
-    /// An OS disk for generation 2: an EFI system partition in FAT, and a root partition. What boots it is in files, which are not read.
+    /// An OS disk for generation 2: an EFI system partition in FAT with a fallback loader, and a root partition with nothing on it that is
+    /// read.
     pub fn os(size: u64) -> Self {
         let disk = Self::blank(size).gpt(&[(ESP, 2048, 32_768), (LINUX_ROOT, 34_816, size / 512 - 36_864)]);
         let mut boot = vec![0; 512];
@@ -104,7 +105,22 @@ impl Disk {
         boot[39..43].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef]);
         boot[43..62].copy_from_slice(b"ESP        FAT16   ");
         boot[510..].copy_from_slice(&[0x55, 0xaa]);
-        disk.put(MIB, boot).put(MIB + 4 * 512, vec![0xf8, 0xff, 0xff, 0xff]).put(18 * MIB, pattern(4, 200_000))
+        // Media, end mark, and three clusters of a chain of one each; two copies.
+        let table = vec![0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        let at = |sector: u64| MIB + sector * 512;
+        let loader = loader();
+        let file = directory_entry(b"BOOTX64 EFI", 0x20, 4, u32::try_from(loader.len()).unwrap());
+        let below = |own: u16, parent: u16, entry: Vec<u8>| {
+            [directory_entry(b".          ", 0x10, own, 0), directory_entry(b"..         ", 0x10, parent, 0), entry].concat()
+        };
+        disk.put(MIB, boot)
+            .put(at(4), table.clone())
+            .put(at(36), table)
+            .put(at(68), directory_entry(b"EFI        ", 0x10, 2, 0))
+            .put(at(100), below(2, 0, directory_entry(b"BOOT       ", 0x10, 3, 0)))
+            .put(at(104), below(3, 2, file))
+            .put(at(108), loader)
+            .put(18 * MIB, pattern(4, 200_000))
     }
 
     /// All its bytes.
@@ -399,4 +415,26 @@ pub fn read(path: &Path) -> Vec<u8> {
 /// Whether this process may do what a file's mode forbids.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// An entry of a FAT directory: name, attributes, first cluster, size.
+fn directory_entry(name: &[u8; 11], attributes: u8, cluster: u16, size: u32) -> Vec<u8> {
+    let mut entry = name.to_vec();
+    entry.push(attributes);
+    entry.resize(26, 0);
+    entry.extend(cluster.to_le_bytes());
+    entry.extend(size.to_le_bytes());
+    entry
+}
+
+/// The headers of a program for UEFI on x64: PE32+ without sections.
+fn loader() -> Vec<u8> {
+    let mut program = vec![0; 0x40 + 24 + 240];
+    program[..2].copy_from_slice(b"MZ");
+    program[0x3c] = 0x40;
+    program[0x40..0x46].copy_from_slice(b"PE\0\0\x64\x86");
+    program[0x54] = 240;
+    program[0x58..0x5a].copy_from_slice(&[0x0b, 0x02]);
+    program[0x58 + 68] = 10;
+    program
 }

@@ -49,6 +49,7 @@ fn partition(number: u32, start: u64, size: u64, kind: &str, name: &str, content
             size: Fact::Known(size),
             used: Fact::unknown("file systems are not read by this version"),
             clean: Fact::Known(true),
+            sealed: None,
             detail: vec![],
         })),
     }
@@ -117,14 +118,21 @@ pub(super) fn disk() -> DiskFacts {
         ]),
         content: Fact::Absent,
         volumes: Fact::Known(vec![]),
+        volume_groups: Fact::Known(vec![]),
         boot: Fact::Known(BootFacts {
             generations: Fact::unknown("file systems are not read by this version"),
             architecture: Fact::unknown("file systems are not read by this version"),
-            loaders: Fact::Known(vec![LoaderFacts { generation: 1, name: "GRUB".to_owned(), place: "MBR".to_owned() }]),
+            loaders: Fact::Known(vec![LoaderFacts {
+                generation: 1,
+                name: "GRUB".to_owned(),
+                place: "MBR".to_owned(),
+                ..LoaderFacts::default()
+            }]),
             evidence: vec![
                 "generation 1: GRUB in the MBR and a BIOS boot partition".to_owned(),
                 "generation 2: an EFI system partition (15)".to_owned(),
             ],
+            ..BootFacts::default()
         }),
         os: Fact::unknown("file systems are not read by this version"),
     }

@@ -128,7 +128,13 @@ mod tests {
 
     #[test]
     fn volumes_count_and_what_is_unknown_may_hide_one() {
-        let volume = VolumeFacts { name: "vg0/root".to_owned(), size: 1, content: Fact::Known(content("crypto_LUKS")) };
+        let volume = VolumeFacts {
+            name: "vg0/root".to_owned(),
+            uuid: String::new(),
+            size: 1,
+            segments: vec![],
+            content: Fact::Known(content("crypto_LUKS")),
+        };
         let found = os(|f| {
             f.volumes = Fact::Known(vec![volume]);
             f.content = Fact::unknown("x");
