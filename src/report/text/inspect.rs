@@ -1,7 +1,7 @@
 //! What a disk is, on one screen.
 
 use super::paint::{Ink, Page, Span, plain, short, size};
-use super::{headline, joined, role_word, trouble, verbose};
+use super::{guest, headline, joined, role_word, trouble, verbose};
 use crate::facts::{ContentFacts, DiskFacts, Fact, FooterFacts, PartitionFacts};
 use crate::report::Look;
 
@@ -30,6 +30,7 @@ fn disk(page: &mut Page<'_>, facts: &DiskFacts) {
     if let Some(reason) = facts.readable.reason() {
         page.flow(&[plain("  "), Ink::Red.text("unreadable: ")], 4, &[plain(reason)]);
     }
+    guest::os(page, facts);
     file(page, facts);
     if let Some(advice) = &facts.advice {
         entry(page, "advice", &[plain(advice)]);
@@ -272,9 +273,6 @@ fn booting(page: &mut Page<'_>, facts: &DiskFacts) {
         if page.verbose() {
             verbose::boot(page, boot);
         }
-    }
-    if let Some(os) = facts.os.value() {
-        verbose::os(page, os);
     }
     if !facts.role_evidence.is_empty() {
         let why = joined(facts.role_evidence.iter().map(String::as_str), "; ");

@@ -3,6 +3,7 @@
 mod check;
 #[cfg(test)]
 mod expected;
+mod guest;
 mod inspect;
 mod paint;
 mod prepare;

@@ -2,7 +2,7 @@
 
 use super::inspect::{checksum, creator, entry};
 use super::paint::{Ink, Page, Span, plain, size};
-use crate::facts::{BootFacts, DiskFacts, Fact, FooterFacts, OsFacts, OsFamily, PartitionFacts};
+use crate::facts::{BootFacts, DiskFacts, Fact, FooterFacts, PartitionFacts};
 
 /// A key with its value, below a heading.
 fn field(page: &mut Page<'_>, key: &str, body: &[Span]) {
@@ -113,20 +113,5 @@ pub(super) fn boot(page: &mut Page<'_>, boot: &BootFacts) {
     }
     if let Some(architecture) = boot.architecture.value() {
         entry(page, "cpu", &[plain(architecture)]);
-    }
-}
-
-/// The operating system; shown whenever it is known.
-pub(super) fn os(page: &mut Page<'_>, os: &OsFacts) {
-    let family = os.family.value().map(|family| match family {
-        OsFamily::Linux => "Linux",
-        OsFamily::Windows => "Windows",
-    });
-    let state = os.state.value().map(|state| format!(", {state}")).unwrap_or_default();
-    entry(page, "os", &[plain(format!("{}{state}", family.unwrap_or("not known")))]);
-    if page.verbose() {
-        for line in &os.state_evidence {
-            entry(page, "", &[Ink::Dim.text(line)]);
-        }
     }
 }
