@@ -80,6 +80,10 @@ pub(super) enum Command {
     Prepare(PrepareArgs),
     /// Reread a prepared image: files, footers, digests, verdict
     Verify(VerifyArgs),
+    /// List guest files, as ls -l does
+    Ls(LsArgs),
+    /// Print guest files, byte for byte
+    Cat(CatArgs),
     /// List the rules
     Rules(RulesArgs),
     /// Print one rule's page
@@ -227,6 +231,45 @@ pub(super) struct VerifyArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+}
+
+/// What `ls` and `cat` read from.
+#[derive(Debug, Args)]
+pub(super) struct Reading {
+    /// The disk file or block device
+    #[arg(value_name = "DISK")]
+    pub(super) disk: PathBuf,
+    /// Read this file system by itself: a partition's number, or a volume's name such as vg0/root
+    #[arg(long, value_name = "NUMBER|VOLUME")]
+    pub(super) partition: Option<String>,
+    /// A disk that belongs with it: volume groups and the guest's fstab may spread over both; repeatable
+    #[arg(long, value_name = "DISK")]
+    pub(super) with: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) opening: Opening,
+}
+
+/// `ls`.
+#[derive(Debug, Args)]
+pub(super) struct LsArgs {
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    /// A directory or a file of the guest; by default its root
+    #[arg(value_name = "PATH")]
+    pub(super) path: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `cat`.
+#[derive(Debug, Args)]
+pub(super) struct CatArgs {
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    /// Files of the guest
+    #[arg(value_name = "PATH", required = true)]
+    pub(super) paths: Vec<String>,
 }
 
 /// `rules`.

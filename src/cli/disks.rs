@@ -55,6 +55,15 @@ pub(super) fn verify_access(common: &Common) -> Access {
     if common.no_mmap { Access::Positional } else { Access::Mapped }
 }
 
+/// Opens and inspects a disk; `with` may hold parts of its volumes and file systems.
+pub(super) fn open_with(path: &Path, with: &[PathBuf], opening: &Opening) -> anyhow::Result<Opened> {
+    check_parent_dirs(opening)?;
+    let mut first = open_surface(path, opening)?;
+    let others: Vec<Opened> = with.iter().map(|path| open_surface(path, opening)).collect::<anyhow::Result<_>>()?;
+    join(&mut first, &others.iter().collect::<Vec<_>>())?;
+    Ok(first)
+}
+
 /// Opens and inspects one disk by itself.
 pub(super) fn open(path: &Path, opening: &Opening) -> anyhow::Result<Opened> {
     let mut opened = open_surface(path, opening)?;

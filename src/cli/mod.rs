@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod disks;
+mod files;
 mod inspect;
 mod interrupt;
 mod output;
@@ -31,6 +32,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<Status> {
         Command::Check(args) => check::run(args, common),
         Command::Prepare(args) => prepare::run(args, common),
         Command::Verify(args) => verify::run(args, common),
+        Command::Ls(args) => files::ls(args, common),
+        Command::Cat(args) => files::cat(args),
         Command::Rules(args) => rules::list(args, common),
         Command::Explain(args) => rules::explain(args, common),
         Command::Completions { shell } => rules::completions(*shell),
