@@ -247,6 +247,9 @@ class Table:
     def limit(self, case, ours, target, shown=human, peer=None):
         self.rows.append((case, shown(ours), "" if peer is None else shown(peer), "", f"≤ {shown(target)}", "yes" if ours <= target else "NO"))
 
+    def seconds(self, case, ours, target):
+        self.rows.append((case, f"{span(ours.median)} (min {span(ours.least)})", "", "", f"≤ {span(target)}", "yes" if ours.median <= target else "NO"))
+
     def note(self, case, ours, peer=""):
         self.rows.append((case, ours, peer, "", "", ""))
 
@@ -457,6 +460,62 @@ def case_sparse(options, table, directory, out):
         os.unlink(path)
 
 
+def case_guest(options, table, directory):
+    """Looking inside a real operating system disk, and how that grows with its virtual size and with its files."""
+    guest = options.guest or os.path.join(os.environ.get("VHDKIT_IMAGES", ""), "A.raw")
+    if not os.path.isfile(guest):
+        print("skipped   guest: give a disk with a Linux on it by --guest FILE", file=sys.stderr)
+        return
+    rounds = 10 if options.quick else max(20, options.rounds * 4)
+    path = os.path.join(directory, "guest.vhd")
+    quiet("qemu-img", "convert", "-O", "vpc", "-o", "subformat=dynamic,force_size=on", guest, path)
+    inspect = [options.vhdkit, "inspect", path]
+    commands = {"inspect": [inspect], "check": [[options.vhdkit, "check", path]]}
+    peers = [name for name in ("target-query", "virt-inspector") if shutil.which(name)]
+    found = alternate(commands, rounds)
+    size = os.stat(path).st_size
+    table.seconds(f"inspect, a Linux in a dynamic VHD of {human(size)}", found["inspect"], 0.3)
+    table.seconds("check, the same", found["check"], 0.3)
+    table.limit("inspect, the same: peak RSS", peak(inspect) * KIB, 64 * MIB)
+    total, calls, _, _ = bytes_read(inspect, path)
+    table.note("inspect, the same: bytes read, calls", f"{human(total)}, {calls}")
+    for name in peers:
+        arguments = ["-f", "os,version,hostname"] if name == "target-query" else []
+        command = [name, "-q", path, *arguments] if name == "target-query" else [name, "-a", path]
+        beside = alternate({"inspect": [inspect], name: [command]}, 2 if options.quick else 3)
+        table.ratio(f"inspect, the same, beside {name}", beside["inspect"], beside[name], 1.0)
+    larger = os.path.join(directory, "larger.raw")
+    shutil.copyfile(guest, larger)
+    os.truncate(larger, 512 * GIB)
+    smaller = [options.vhdkit, "inspect", guest]
+    beside = alternate({"small": [smaller], "large": [[options.vhdkit, "inspect", larger]]}, rounds)
+    table.ratio("inspect, raw disk of 512 GiB with the same Linux, beside its own size", beside["large"], beside["small"], 1.2)
+    os.unlink(larger)
+    if shutil.which("debugfs") and (start := linux_partition(guest)):
+        more = os.path.join(directory, "more.raw")
+        subprocess.run(["cp", "--sparse=always", guest, more], check=True)
+        # Thirty thousand files in directories that no fact asks for.
+        script = "mkdir /srv/many\n" + "".join(f"symlink /srv/many/f{n} nowhere\n" for n in range(30000))
+        subprocess.run(["debugfs", "-w", "-f", "-", f"{more}?offset={start}"], input=script, text=True, stdout=DEVNULL, stderr=DEVNULL)
+        beside = alternate({"few": [smaller], "many": [[options.vhdkit, "inspect", more]]}, rounds)
+        table.ratio("inspect, the same Linux with 30000 more files, beside without", beside["many"], beside["few"], 1.2)
+        os.unlink(more)
+    os.unlink(path)
+
+
+def linux_partition(disk):
+    """First byte of the first partition of a GPT that holds ext2, ext3 or ext4."""
+    with open(disk, "rb") as file:
+        file.seek(1024)
+        entries = file.read(128 * 128)
+        for at in range(0, len(entries), 128):
+            first = struct.unpack("<Q", entries[at + 32:at + 40])[0] * 512
+            file.seek(first + 1024 + 56)
+            if first and file.read(2) == b"\x53\xef":
+                return first
+    return None
+
+
 def main():
     default = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
     parser = argparse.ArgumentParser(prog="benches/run.sh", description=__doc__)
@@ -464,7 +523,8 @@ def main():
     parser.add_argument("--rounds", type=int, help="how often everything runs (default 5, with --quick 3)")
     parser.add_argument("--dir", default=default, help=f"where inputs and outputs lie (default {default}, needs 8 GiB; 2 with --quick)")
     parser.add_argument("--disk", help="also write to this directory, on a real disk: what flushing costs")
-    parser.add_argument("--only", default="inspect,prepare,sparse", help="cases (default all: inspect,prepare,sparse)")
+    parser.add_argument("--only", default="inspect,prepare,sparse,guest", help="cases (default all: inspect,prepare,sparse,guest)")
+    parser.add_argument("--guest", help="a raw disk with a Linux on it, for the case guest (default $VHDKIT_IMAGES/A.raw)")
     parser.add_argument("--vhdkit", help="the program to measure (default: the release build of this tree)")
     parser.add_argument("--also", default="", help="options of vhdkit prepare, measured beside the default")
     options = parser.parse_args()
@@ -486,6 +546,8 @@ def main():
                         case_prepare(options, table, directory, out, " to disk")
             elif name == "sparse":
                 case_sparse(options, table, directory, directory)
+            elif name == "guest":
+                case_guest(options, table, directory)
             else:
                 sys.exit(f"run.py: no such case: {name}")
     print(f"load      {' '.join(f'{value:.2f}' for value in os.getloadavg())} (after)")
