@@ -115,6 +115,7 @@ fn ours(fs: &dyn FileSystem, root: NodeId) -> Tree {
     let mut tree = Tree::new();
     let mut waiting = vec![(String::new(), root)];
     while let Some((path, id)) = waiting.pop() {
+        assert!(path.len() < 4096 && tree.len() < 100_000, "a circle: {path}");
         let node = fs.node(id).unwrap_or_else(|error| panic!("{path}: {error}"));
         let content = match node.kind {
             NodeKind::File => sha256(&fs.open(id).unwrap_or_else(|error| panic!("{path}: {error}"))),

@@ -268,7 +268,8 @@ impl Replay<'_> {
     /// Names of an inode in its own log.
     fn names(&mut self, key: Key, item: &[u8]) -> Result<(), Error> {
         let number = key.object;
-        if !self.exists(number)? {
+        // The root directory has `..` for a name, in itself.
+        if (key.kind == Key::NAME && key.offset == number) || !self.exists(number)? {
             return Ok(());
         }
         for Name { directory, index, name } in names(key, item)? {

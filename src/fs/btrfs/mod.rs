@@ -145,6 +145,10 @@ impl FileSystem for Btrfs {
         }
         let (tree, place, inode) = self.expect(directory, NodeKind::Directory)?;
         let mut give = |entry: Named| -> Result<ControlFlow<()>, Error> {
+            // Btrfs has neither; a damaged one may.
+            if matches!(entry.name.as_slice(), b"." | b"..") {
+                return Ok(ControlFlow::Continue(()));
+            }
             let node = self.named(tree, place, inode.number, &entry)?;
             Ok(each(Entry { name: entry.name, node }))
         };
