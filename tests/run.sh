@@ -33,6 +33,10 @@ missing() {
         command -v "$1" >/dev/null 2>&1 || echo "$2"
         shift 2
     done | sort -u
+    # Modules of the system's own Python, which some comparisons ask.
+    for module in hivex yaml; do
+        /usr/bin/python3 -c "import $module" 2>/dev/null || echo "python3-$module"
+    done
 }
 
 install_peers() {
