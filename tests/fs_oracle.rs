@@ -734,7 +734,7 @@ fn damaged_fat_costs_neither_panic_nor_time() {
 
 /// Where the real disks are.
 fn real() -> Option<PathBuf> {
-    let place = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("/work/images"), PathBuf::from);
+    let place = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("../images"), PathBuf::from);
     let found = place.is_dir();
     if !found {
         eprintln!("SKIPPED: no disks at {}", place.display());

@@ -313,7 +313,7 @@ fn cut_streams_are_told() {
 fn debian() -> Option<&'static Path> {
     static TREE: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
     TREE.get_or_init(|| {
-        let images = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("/work/images"), PathBuf::from);
+        let images = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("../images"), PathBuf::from);
         let tar = images.join("base.tar");
         if !tar.exists() {
             eprintln!("SKIPPED: there is no '{}' (VHDKIT_IMAGES names its folder), so no real initramfs was listed", tar.display());

@@ -49,7 +49,7 @@ fn must(tool: &str, args: &[&str]) -> Option<String> {
 }
 
 fn image(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var("VHDKIT_IMAGES").unwrap_or_else(|_| "/work/images".to_owned());
+    let folder = std::env::var("VHDKIT_IMAGES").unwrap_or_else(|_| "../images".to_owned());
     let path = Path::new(&folder).join(name);
     if !path.exists() {
         eprintln!("SKIPPED: {} is not there", path.display());

@@ -33,7 +33,7 @@ use vhdkit::volume::sealed::{BitLocker, Conversion, Luks, Protector, Sealed, des
 
 /// A disk from the folder that `VHDKIT_IMAGES` names.
 fn image(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("VHDKIT_IMAGES").unwrap_or_else(|| "/work/images".into());
+    let folder = std::env::var_os("VHDKIT_IMAGES").unwrap_or_else(|| "../images".into());
     let path = Path::new(&folder).join(name);
     if path.is_file() {
         return Some(path);

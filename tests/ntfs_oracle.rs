@@ -556,7 +556,7 @@ fn corpus() -> Option<PathBuf> {
 /// Disks with NTFS on them, unpacked; what cannot be had is said.
 fn real_disks(folder: &Path) -> Vec<PathBuf> {
     let mut disks = Vec::new();
-    let images = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("/work/images"), PathBuf::from);
+    let images = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("../images"), PathBuf::from);
     let data = images.join("data-ntfs.raw");
     if data.exists() {
         disks.push(data);

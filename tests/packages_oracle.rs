@@ -132,7 +132,7 @@ impl FileSystem for Directory {
 fn debian() -> Option<&'static Path> {
     static TREE: OnceLock<Option<tempfile::TempDir>> = OnceLock::new();
     let tree = TREE.get_or_init(|| {
-        let images = std::env::var("VHDKIT_IMAGES").unwrap_or_else(|_| "/work/images".to_owned());
+        let images = std::env::var("VHDKIT_IMAGES").unwrap_or_else(|_| "../images".to_owned());
         let archive = Path::new(&images).join("base.tar");
         if !archive.exists() {
             eprintln!("SKIPPED: no base.tar in {images}");

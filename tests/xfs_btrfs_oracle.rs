@@ -67,7 +67,7 @@ fn run(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 fn images() -> Option<PathBuf> {
-    let path = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("/work/images"), PathBuf::from);
+    let path = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("../images"), PathBuf::from);
     path.is_dir().then_some(path)
 }
 
