@@ -148,13 +148,14 @@ fn guest(candidate: &Candidate, regions: &[Region], all: &[Candidate]) -> Guest 
     let family = if candidate.look == Look::Windows { OsFamily::Windows } else { OsFamily::Linux };
     if family == OsFamily::Linux {
         join_usr(&mut tree, regions, all, disk);
-        let lines = match tree.text("/etc/fstab") {
-            Ok(text) => fstab::parse(&text.unwrap_or_default()),
-            // What is mounted is then not known; the fact about fstab says so.
-            Err(_) => vec![],
-        };
-        join_fstab(&mut tree, &lines, regions, disk);
-        join_discovered(&mut tree, &lines, regions, disk);
+        match tree.text("/etc/fstab") {
+            Ok(text) => {
+                let lines = fstab::parse(&text.unwrap_or_default());
+                join_fstab(&mut tree, &lines, regions, disk);
+                join_discovered(&mut tree, &lines, regions, disk);
+            }
+            Err(error) => hide_mount_points(&mut tree, &error),
+        }
     }
     Guest { family, disk, root: place, subvolume: candidate.subvolume.clone(), tree }
 }
@@ -223,6 +224,18 @@ fn join_fstab(tree: &mut Tree, lines: &[Line], regions: &[Region], disk: usize) 
                 missing(tree, line, &reason);
             }
             None => missing(tree, line, &format!("{} is not on the disks given", line.source)),
+        }
+    }
+}
+
+/// Without fstab nobody knows what is mounted on a directory that is empty: what the guest sees there is unknown, never absent.
+fn hide_mount_points(tree: &mut Tree, error: &Error) {
+    for at in ["/boot", "/home", "/srv", "/usr", "/var"] {
+        let taken = tree.mounts().any(|mount| mount.at == at);
+        let directory = matches!(tree.find(at), Ok(Some(found)) if found.node.kind == NodeKind::Directory);
+        if !taken && directory && tree.names(at).is_ok_and(|names| names.is_empty()) {
+            let fs = Arc::new(Missing::new(format!("what is mounted at {at} is not known: {error}")));
+            tree.mount(at, "not known", fs, NodeId(0));
         }
     }
 }
@@ -299,6 +312,7 @@ mod tests {
             let item = match content.strip_prefix("-> ") {
                 Some(target) => Item::Symlink(target.to_owned()),
                 None if path.ends_with('/') => Item::Directory,
+                None if *content == "!damaged" => Item::Damaged,
                 None => Item::File(content.as_bytes().to_vec()),
             };
             fs.add(path, item, 0o755, 0);
@@ -390,6 +404,16 @@ mod tests {
         ]);
         let expected = [("/", "partition 1"), ("/home", "partition 2"), ("/efi", "partition 4")];
         assert_eq!(mounts(&guest), expected.map(|(at, from)| (at.to_owned(), from.to_owned())));
+    }
+
+    #[test]
+    fn an_unreadable_fstab_makes_empty_mount_points_unknown() {
+        let files = [("/etc/fstab", "!damaged"), ("/etc/os-release", "ID=x"), ("/usr/bin/sh", ""), ("/var/", ""), ("/home/me/x", "")];
+        let guest = only(&[region(Place::Partition(1), "ext4", "r", &files)]);
+        let said = guest.tree.exists("/var/lib/waagent/provisioned").unwrap_err().to_string();
+        assert!(said.contains("what is mounted at /var is not known") && said.contains("/etc/fstab"), "{said}");
+        assert!(guest.tree.exists("/home/me/x").unwrap());
+        assert!(guest.tree.exists("/usr/bin/sh").unwrap());
     }
 
     #[test]
