@@ -29,6 +29,8 @@ pub struct LoaderFacts {
     pub place: String,
     /// Path on the EFI system partition: `\EFI\BOOT\BOOTX64.EFI`; `null` for boot sectors.
     pub path: Option<String>,
+    /// Whether the file is a program at all; absent for boot sectors, unknown where its headers are damaged.
+    pub program: Fact<bool>,
     /// `x64`, `Arm64`, `x86`: what it is for; boot sectors do not tell.
     pub architecture: Fact<String>,
     /// Who signed it, one for each signature; none where it is unsigned. The signatures themselves are not verified.

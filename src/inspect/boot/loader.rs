@@ -2,7 +2,7 @@
 
 use crate::bytes::{Bytes, ReadAt};
 use crate::facts::{Fact, LoaderFacts, SbatFacts, SignerFacts};
-use crate::guest::pe::{Pe, Signature, sbat};
+use crate::guest::pe::{Pe, PeError, Signature, sbat};
 
 /// Bytes of an `.sbat` section that are read at most.
 const MAX_SBAT: u32 = 64 * 1024;
@@ -27,12 +27,17 @@ pub(super) fn read(bytes: &Bytes, path: &str, partition: u32, fallback: bool) ->
         Ok(pe) => pe,
         Err(error) => {
             let reason = format!("{path}: {error}");
+            facts.program = match error {
+                PeError::Foreign(_) => Fact::Known(false),
+                PeError::Damaged(_) | PeError::Read(_) => Fact::unknown(reason.clone()),
+            };
             facts.architecture = Fact::unknown(reason.clone());
             facts.signed_by = Fact::unknown(reason.clone());
             facts.sbat = Fact::unknown(reason);
             return facts;
         }
     };
+    facts.program = Fact::Known(true);
     facts.architecture = Fact::Known(pe.architecture());
     facts.signed_by = match pe.signatures(&**bytes) {
         Ok(all) => all.into_iter().collect::<Result<Vec<_>, _>>().map(|all| all.into_iter().flat_map(signers).collect()).into(),

@@ -77,7 +77,7 @@ fn decide(what: &str, directories: &[String], loaders: &[LoaderFacts]) -> Path {
                 troubles.push(format!("{path} is a program for {machine}, not for {wanted}"));
             }
             Err(unknown) => {
-                unsure |= !unknown.0.contains("not a PE program");
+                unsure |= loader.program != Fact::Known(false);
                 troubles.push(unknown.0);
             }
         }
