@@ -5,6 +5,7 @@
 
 mod cached;
 mod error;
+pub(crate) mod field;
 mod guard;
 pub mod host;
 mod memory;

@@ -6,6 +6,7 @@
 mod btrfs;
 mod ext;
 mod fat;
+mod fields;
 mod missing;
 mod ntfs;
 mod path;

@@ -160,6 +160,22 @@ pub enum NodeKind {
     Socket,
 }
 
+impl NodeKind {
+    /// The kind in the mode of a Unix file system (inode(7), `S_IFMT`); `None` where it is none.
+    pub(super) fn of_mode(mode: u32) -> Option<Self> {
+        Some(match mode >> 12 {
+            0o1 => Self::Fifo,
+            0o2 => Self::CharacterDevice,
+            0o4 => Self::Directory,
+            0o6 => Self::BlockDevice,
+            0o10 => Self::File,
+            0o12 => Self::Symlink,
+            0o14 => Self::Socket,
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for NodeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -3,8 +3,8 @@
 //! zlib and zstd are single streams, possibly with padding behind them; LZO is a sequence of segments, each of a sector of content, whose
 //! lengths never stand across the border of a sector: `fs/btrfs/lzo.c`.
 
-use super::fields::{le32, part};
 use crate::bytes::int_u64;
+use crate::fs::fields::{le32, part};
 use std::io::Read;
 
 /// The longest content of a compressed extent, and the longest extent.

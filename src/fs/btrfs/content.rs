@@ -4,11 +4,11 @@
 
 use super::super::Error;
 use super::compression::{self, Compression, decompress};
-use super::fields::{byte, le16, le64};
 use super::item::Inode;
 use super::log::Logged;
 use super::tree::{Key, Root, Volume};
 use crate::bytes::{Bytes, Corrupt, ReadAt, ReadError, check_bounds, int_u64, int_usize};
+use crate::fs::fields::{byte, le16, le64};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{ControlFlow, Range};

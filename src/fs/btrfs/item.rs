@@ -3,8 +3,8 @@
 //! `struct btrfs_inode_item`, `btrfs_dir_item`, `btrfs_inode_ref`, `btrfs_inode_extref` in `include/uapi/linux/btrfs_tree.h`.
 
 use super::super::{Error, Node, NodeKind};
-use super::fields::{array, le16, le32, le64, part};
 use super::tree::Key;
+use crate::fs::fields::{array, le16, le32, le64, part};
 
 /// `flags` of an inode: content has no checksums.
 const NO_CHECKSUMS: u64 = 0x1;
@@ -29,7 +29,7 @@ impl Inode {
             return Err(damaged("shorter than an inode"));
         }
         let mode = le32(item, 52);
-        let kind = kind(mode).ok_or_else(|| damaged("impossible type"))?;
+        let kind = NodeKind::of_mode(mode).ok_or_else(|| damaged("impossible type"))?;
         let size = le64(item, 16);
         if i64::try_from(size).is_err() {
             return Err(damaged("impossible size"));
@@ -53,20 +53,6 @@ impl Inode {
     pub(super) fn damaged(&self, what: &str) -> Error {
         Error::Damaged(format!("inode {}: {what}", self.number))
     }
-}
-
-/// The kind of a node in its mode.
-pub(super) fn kind(mode: u32) -> Option<NodeKind> {
-    Some(match mode >> 12 {
-        0o1 => NodeKind::Fifo,
-        0o2 => NodeKind::CharacterDevice,
-        0o4 => NodeKind::Directory,
-        0o6 => NodeKind::BlockDevice,
-        0o10 => NodeKind::File,
-        0o12 => NodeKind::Symlink,
-        0o14 => NodeKind::Socket,
-        _ => return None,
-    })
 }
 
 /// An entry of a directory, or an attribute: they look the same.

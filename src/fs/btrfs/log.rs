@@ -5,9 +5,9 @@
 
 use super::super::{Error, NodeKind};
 use super::content::filled;
-use super::fields::{le32, le64};
-use super::item::{Name, Named, kind, named, names};
+use super::item::{Name, Named, named, names};
 use super::tree::{Key, Root, Volume};
+use crate::fs::fields::{le32, le64};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -178,7 +178,7 @@ impl Replay<'_> {
             self.unlinked.insert(number);
             return Ok(());
         }
-        let logged = kind(le32(item, MODE));
+        let logged = NodeKind::of_mode(le32(item, MODE));
         self.done.attributes.entry(number).or_default();
         if logged == Some(NodeKind::Directory) {
             self.lost_names(number)?;
@@ -187,7 +187,7 @@ impl Replay<'_> {
         // Logged with no generation only so that it exists: its size alone counts, if it has one.
         let now = match before {
             Some(mut before) if le64(item, GENERATION) == 0 => {
-                let both_files = [logged, kind(le32(&before, MODE))].iter().all(|kind| *kind == Some(NodeKind::File));
+                let both_files = [logged, NodeKind::of_mode(le32(&before, MODE))].iter().all(|kind| *kind == Some(NodeKind::File));
                 if both_files
                     && le64(item, SIZE) != 0
                     && let (Some(to), Some(from)) = (before.get_mut(SIZE..SIZE + 8), item.get(SIZE..SIZE + 8))

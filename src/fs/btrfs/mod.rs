@@ -7,7 +7,6 @@
 
 mod compression;
 mod content;
-mod fields;
 mod item;
 mod log;
 mod subvolume;

@@ -3,10 +3,10 @@
 //! `struct btrfs_root_item`, `btrfs_root_ref` in `include/uapi/linux/btrfs_tree.h`.
 
 use super::super::Error;
-use super::fields::{byte, le16, le32, le64, part};
 use super::item::{named, names};
 use super::log::{Logged, replay};
 use super::tree::{Key, Root, Volume};
+use crate::fs::fields::{byte, le16, le32, le64, part};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 //! `struct btrfs_super_block`, `struct btrfs_chunk` in `include/uapi/linux/btrfs_tree.h`.
 
 use super::super::Error;
-use super::fields::{array, byte, le16, le32, le64, part};
 use super::tree::{Key, Root};
 use crate::bytes::{ByteSize, KIB, ReadAt, int_usize, read_vec};
+use crate::fs::fields::{array, byte, le16, le32, le64, part};
 use fs_btrfs::ChecksumType;
 use std::collections::BTreeMap;
 

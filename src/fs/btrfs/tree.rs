@@ -4,9 +4,9 @@
 //! there are two copies, the first that is right.
 
 use super::super::Error;
-use super::fields::{byte, le64};
 use super::superblock::{Chunks, MAX_LEVELS, Superblock};
 use crate::bytes::{Bytes, ReadAt, ReadError, int_u64};
+use crate::fs::fields::{byte, le64};
 use fs_btrfs::btree::{Body, TreeBlock, TreeGeometry};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -37,16 +37,7 @@ impl Inode {
     pub(super) fn parse(disk: &Disk, number: u32, raw: Vec<u8>) -> Result<Self, Error> {
         let damaged = |what: String| Error::Damaged(format!("inode {number}: {what}"));
         let mode = le16(&raw, 0x0);
-        let kind = match mode & 0xf000 {
-            0x8000 => NodeKind::File,
-            0x4000 => NodeKind::Directory,
-            0xa000 => NodeKind::Symlink,
-            0x2000 => NodeKind::CharacterDevice,
-            0x6000 => NodeKind::BlockDevice,
-            0x1000 => NodeKind::Fifo,
-            0xc000 => NodeKind::Socket,
-            _ => return Err(damaged(format!("mode {mode:#o} is of no kind of file"))),
-        };
+        let kind = NodeKind::of_mode(u32::from(mode)).ok_or_else(|| damaged(format!("mode {mode:#o} is of no kind of file")))?;
         let seed = disk.superblock.seed().map(|seed| crc32c(crc32c(seed, &number.to_le_bytes()), part(&raw, 0x64, 4)));
         if let Some(seed) = seed
             && !checksum_holds(seed, &raw)

@@ -2,28 +2,11 @@
 
 use crate::bytes::int_usize;
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
+pub(super) use crate::bytes::field::{le16, le32, le64, part};
 
 /// The byte at `at`; `None` where the bytes end before, as for the others here.
 pub(super) fn byte(bytes: &[u8], at: usize) -> Option<u8> {
     bytes.get(at).copied()
-}
-
-/// 16 bits at `at`.
-pub(super) fn le16(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_le_bytes)
-}
-
-/// 32 bits at `at`.
-pub(super) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
-    array(bytes, at).map(u32::from_le_bytes)
-}
-
-/// 64 bits at `at`.
-pub(super) fn le64(bytes: &[u8], at: usize) -> Option<u64> {
-    array(bytes, at).map(u64::from_le_bytes)
 }
 
 /// 16 bits at `at`, as an offset or a length.
@@ -34,11 +17,6 @@ pub(super) fn len16(bytes: &[u8], at: usize) -> Option<usize> {
 /// 32 bits at `at`, as an offset or a length.
 pub(super) fn len32(bytes: &[u8], at: usize) -> Option<usize> {
     le32(bytes, at).map(|value| int_usize(u64::from(value)))
-}
-
-/// `len` bytes at `at`.
-pub(super) fn part(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
-    bytes.get(at..at.checked_add(len)?)
 }
 
 /// UTF-16 code units.

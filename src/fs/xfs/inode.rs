@@ -79,16 +79,10 @@ impl Inode {
             }
         }
         let mode = be16(&raw, 2);
-        let kind = match mode >> 12 {
-            0o1 => NodeKind::Fifo,
-            0o2 => NodeKind::CharacterDevice,
-            0o4 => NodeKind::Directory,
-            0o6 => NodeKind::BlockDevice,
-            0o10 => NodeKind::File,
-            0o12 => NodeKind::Symlink,
-            0o14 => NodeKind::Socket,
-            0 if mode == 0 => return Err(damaged("is free")),
-            _ => return Err(damaged("impossible type")),
+        let kind = match NodeKind::of_mode(u32::from(mode)) {
+            Some(kind) => kind,
+            None if mode == 0 => return Err(damaged("is free")),
+            None => return Err(damaged("impossible type")),
         };
         let more = if version == 3 { be64(&raw, 120) } else { 0 };
         let (extents, attribute_extents) = if more & LARGE_COUNTS != 0 {

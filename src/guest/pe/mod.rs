@@ -10,8 +10,8 @@ mod signature;
 pub use sbat::{SbatEntry, sbat};
 pub use signature::{Signature, Signer};
 
+use crate::bytes::field::{le16 as u16_at, le32 as u32_at};
 use crate::bytes::{ReadAt, ReadError, int_u64, int_usize, read_vec};
-use byteorder::{ByteOrder, LittleEndian};
 
 /// Sections of one program at most; the format allows 96 for what Windows loads.
 const MAX_SECTIONS: u16 = 512;
@@ -200,14 +200,6 @@ fn part(bytes: &dyn ReadAt, offset: u64, len: usize) -> Option<Result<Vec<u8>, R
         Err(ReadError::OutOfBounds { .. }) => None,
         other => Some(other),
     }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at.checked_add(2)?).map(LittleEndian::read_u16)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?).map(LittleEndian::read_u32)
 }
 
 #[cfg(test)]

@@ -1,24 +1,6 @@
 //! Little-endian fields and names in slices of unknown length.
 
-/// The 16-bit field at `at`; `None` past the end.
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().copied().map(u16::from_le_bytes)
-}
-
-/// The 32-bit field at `at`; `None` past the end.
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
-}
-
-/// The 64-bit field at `at`; `None` past the end.
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
-}
-
-/// `len` bytes from `at` on; `None` when they pass the end.
-pub(super) fn slice_at(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
-    bytes.get(at..at.checked_add(len)?)
-}
+pub(super) use crate::bytes::field::{le16 as u16_at, le32 as u32_at, le64 as u64_at, part as slice_at};
 
 /// UTF-16LE text; a last odd byte is left out, and what is no character becomes U+FFFD.
 pub(in crate::guest::windows) fn utf16(bytes: &[u8]) -> String {
