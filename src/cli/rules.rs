@@ -11,8 +11,8 @@ use clap::CommandFactory;
 
 pub(super) fn list(args: &RulesArgs, common: &Common) -> anyhow::Result<Status> {
     match args.format {
-        Format::Json => output::print_json(&json::rules(RULES))?,
-        Format::Text => output::print(&text::rules(RULES, &output::look(common)))?,
+        Format::Json => output::print_json(&json::rules(&RULES))?,
+        Format::Text => output::print(&text::rules(&RULES, &output::look(common)))?,
     }
     Ok(Status::Ready)
 }

@@ -72,13 +72,13 @@ pub fn judge(subjects: &[Subject<'_>], target: &Target, waivers: &[(String, Stri
     for (disk, subject) in subjects.iter().enumerate() {
         for rule in asked() {
             if let Check::Disk(check) = rule.check {
-                out.take(rule, Some(disk), check(subject, target), waivers);
+                out.take(rule, Some(disk), check(subject, target), target, waivers);
             }
         }
     }
     for rule in asked() {
         if let Check::Image(check) = rule.check {
-            out.take(rule, None, check(subjects, target), waivers);
+            out.take(rule, None, check(subjects, target), target, waivers);
         }
     }
     out.findings.sort_by_key(|found| (found.disk.is_none(), found.disk, std::cmp::Reverse(found.severity)));
@@ -86,8 +86,8 @@ pub fn judge(subjects: &[Subject<'_>], target: &Target, waivers: &[(String, Stri
 }
 
 impl Outcomes {
-    fn take(&mut self, rule: &'static Rule, disk: Option<usize>, judgement: Judgement, waivers: &[(String, String)]) {
-        let severity = rule.severity;
+    fn take(&mut self, rule: &'static Rule, disk: Option<usize>, judgement: Judgement, target: &Target, waivers: &[(String, String)]) {
+        let severity = rule.severity_in(target.profile);
         let waived = waivers.iter().find(|(code, _)| code == rule.code).map(|(_, reason)| reason.clone());
         let result = judgement.map(|findings| {
             let count = findings.len();

@@ -3,9 +3,10 @@
 //! A rule looks at one disk, or at an image of several, and ends in one of four ways: it passes, it has findings, it does not apply,
 //! or it is undecided because a fact that it needs is unknown. `?` on [`Fact::known`](crate::facts::Fact::known) gives the last by itself.
 //!
-//! To add a rule, write one file with a `static RULE` beside its check function, and put it into [`RULES`] in the order of codes; a
-//! test refuses a rule that is in a file and not in the list. Codes are for ever: `VHD003` checks requirement `C-03`, `GEN005`
-//! requirement `G-05`; rules beyond a catalogue row count from 101.
+//! To add a rule, write one file with a `static RULE` beside its check function, and put it into the `RULES` of its folder; a test
+//! refuses a rule that is in a file and not in the list. Codes are for ever: `VHD003` checks requirement `C-03`, `GEN005` requirement
+//! `G-05`, `WIN016` requirement `W-16`, `LNX001` requirement `L-01`, `WGN001` and `LGN001` those of generalized guests (`WG-01`,
+//! `LG-01`), `IMG008` requirement `M-08`; rules beyond a catalogue row count from 101.
 
 pub mod azure;
 mod boot;
@@ -14,15 +15,17 @@ mod disk;
 mod finding;
 mod image;
 mod judge;
+mod linux;
 mod registry;
 mod shared;
 mod source;
 #[cfg(test)]
 mod testing;
+mod windows;
 
 pub use finding::{Finding, Need, Place, Remedy};
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
-pub use registry::{ADVICE, RULES, find};
+pub use registry::{ADVICE, Advice, Elsewhere, RULES, find};
 
 use crate::facts::{DiskFacts, Fact, Role, State, Unknown};
 use serde::Serialize;
@@ -36,8 +39,12 @@ pub struct Rule {
     pub name: &'static str,
     /// Row of the requirement catalogue: `C-03`.
     pub requirement: &'static str,
+    /// Other rows that it checks as well.
+    pub also: &'static [&'static str],
     /// How heavy a finding is, in the profile `azure`.
     pub severity: Severity,
+    /// How heavy it is in the profile `marketplace`, where certification takes it otherwise.
+    pub marketplace: Option<Severity>,
     /// The profile from which on the rule is asked.
     pub profile: Profile,
     /// To which disks it applies, in words.
@@ -52,6 +59,19 @@ pub struct Rule {
     pub docs: &'static str,
     /// The check.
     pub check: Check,
+}
+
+impl Rule {
+    /// How heavy a finding is in a profile.
+    #[must_use]
+    pub fn severity_in(&self, profile: Profile) -> Severity {
+        self.marketplace.filter(|_| profile == Profile::Marketplace).unwrap_or(self.severity)
+    }
+
+    /// Every row of the catalogue that it checks, its own first.
+    pub fn rows(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.requirement).chain(self.also.iter().copied())
+    }
 }
 
 /// What a check looks at.

@@ -1,8 +1,8 @@
 //! What several rules ask of the facts in the same way.
 
-use super::{Finding, Need, Place, Remedy, Skip};
+use super::{Finding, Need, Place, Remedy, Skip, Target};
 use crate::bytes::ByteSize;
-use crate::facts::{ContentFacts, DeviationFacts, DiskFacts, DiskKind, Fact, FooterFacts, PartitionTableFacts, Unknown};
+use crate::facts::{ContentFacts, DeviationFacts, DiskFacts, DiskKind, Fact, FooterFacts, OsFacts, PartitionTableFacts, State, Unknown};
 
 /// What Azure says of every file in which it finds no fixed VHD.
 pub(super) const COOKIE_ERROR: &str = "The specified cookie value in VHD footer indicates that disk '<n>' with blob <url> is not a \
@@ -124,6 +124,42 @@ pub(super) fn too_large(facts: &DiskFacts, size: u64, limit: u64, message: Strin
         place: size_place(facts),
         remedy: Remedy::hand(cure),
     }
+}
+
+/// What the disk will be used as: what `--as` says, or the state that it is in. `None` where it is in neither.
+pub(super) fn purpose(os: &OsFacts, target: &Target) -> Result<Option<State>, Skip> {
+    if target.state.is_some() {
+        return Ok(target.state);
+    }
+    Ok(os.state.known()?.copied().filter(|state| *state != State::Inconsistent))
+}
+
+/// Goes on only for disks that will be used in that state.
+pub(super) fn demand_purpose(os: &OsFacts, target: &Target, state: State) -> Result<(), Skip> {
+    if purpose(os, target)? == Some(state) { Ok(()) } else { Err(Skip::not_applicable(format!("not for a {state} image"))) }
+}
+
+/// Whether the disk may be deployed as that generation: it was asked for, or none was and the disk boots so.
+pub(super) fn may_be_generation(facts: &DiskFacts, target: &Target, generation: u8) -> Result<bool, Skip> {
+    if let Some(asked) = target.generation {
+        return Ok(asked == generation);
+    }
+    let Some(boot) = facts.boot.known()? else { return Ok(false) };
+    Ok(boot.generations.known()?.is_some_and(|all| all.contains(&generation)))
+}
+
+/// Goes on only for disks that may be deployed as that generation.
+pub(super) fn demand_possible_generation(facts: &DiskFacts, target: &Target, generation: u8) -> Result<(), Skip> {
+    if may_be_generation(facts, target, generation)? {
+        Ok(())
+    } else {
+        Err(Skip::not_applicable(format!("not for generation {generation}")))
+    }
+}
+
+/// A line of a guest's file.
+pub(super) fn file(path: &str, line: Option<u32>) -> Option<Place> {
+    Some(Place::File { path: path.to_owned(), line })
 }
 
 /// The last part of a path as Windows or Unix writes it.

@@ -189,7 +189,7 @@ fn nothing_from_a_disk_reaches_the_terminal_raw() {
 
 #[test]
 fn every_rule_can_be_explained() {
-    for rule in RULES {
+    for rule in RULES.iter() {
         assert!(explain(rule, &PLAIN).contains(rule.name), "{}", rule.code);
     }
 }

@@ -1,12 +1,23 @@
 //! Rules about booting: what each Hyper-V generation needs, and what keeps an OS disk from starting unattended.
 
 use crate::facts::{DiskFacts, PartitionFacts};
-use crate::rules::{Skip, Target};
+use crate::rules::{Rule, Skip, Target};
 
 pub(in crate::rules) mod encrypted;
 pub(in crate::rules) mod generation_1;
 pub(in crate::rules) mod generation_2;
 pub(in crate::rules) mod no_boot_path;
+
+/// The rules of this folder.
+pub(super) static RULES: &[&Rule] = &[
+    &generation_1::NO_BIOS_BOOT,
+    &generation_1::GPT,
+    &generation_2::NO_ESP,
+    &encrypted::BITLOCKER,
+    &encrypted::LUKS,
+    &no_boot_path::RULE,
+    &generation_2::DIRTY,
+];
 
 /// EFI System Partition.
 const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";

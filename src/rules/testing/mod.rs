@@ -1,24 +1,34 @@
 //! Healthy disks for the tests of rules, and a short way to ask a rule about a changed one.
 
+pub(in crate::rules) mod linux;
+pub(in crate::rules) mod windows;
+
 use super::{Check, Finding, Rule, Skip, Subject, Target};
 use crate::bytes::{GIB, MIB, SECTOR};
 use crate::facts::*;
 
-pub(super) const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
-pub(super) const BIOS_BOOT: &str = "21686148-6449-6e6f-744e-656564454649";
+pub(in crate::rules) const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+pub(in crate::rules) const BIOS_BOOT: &str = "21686148-6449-6e6f-744e-656564454649";
+pub(in crate::rules) const BASIC_DATA: &str = "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7";
 const LINUX: &str = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 
 /// Size of the healthy OS disk: inside the Marketplace's ranges for both families.
-pub(super) const OS_SIZE: u64 = 40 * GIB;
+pub(in crate::rules) const OS_SIZE: u64 = 40 * GIB;
 
 /// A fixed VHD of Hyper-V's with a Linux that boots in both generations.
-pub(super) fn healthy_os() -> DiskFacts {
+pub(in crate::rules) fn healthy_os() -> DiskFacts {
     let mut facts = fixed(OS_SIZE);
     let bytes = |n: u64| n * MIB;
     let partitions = vec![
         partition(1, bytes(1), bytes(4), BIOS_BOOT, Fact::Absent),
-        partition(2, bytes(5), bytes(100), ESP, Fact::Known(content("vfat"))),
-        partition(3, bytes(105), OS_SIZE - bytes(106), LINUX, Fact::Known(content("ext4"))),
+        partition(2, bytes(5), bytes(100), ESP, Fact::Known(ContentFacts { uuid: Some("7837-137C".to_owned()), ..content("vfat") })),
+        partition(
+            3,
+            bytes(105),
+            OS_SIZE - bytes(106),
+            LINUX,
+            Fact::Known(ContentFacts { uuid: Some(linux::ROOT_UUID.to_owned()), ..content("ext4") }),
+        ),
     ];
     facts.path = "images/os.vhd".to_owned();
     facts.role = Fact::Known(Role::Os);
@@ -26,30 +36,144 @@ pub(super) fn healthy_os() -> DiskFacts {
     facts.boot = Fact::Known(BootFacts {
         generations: Fact::Known(vec![1, 2]),
         architecture: Fact::Known("x64".to_owned()),
-        loaders: Fact::Known(vec![]),
+        loaders: Fact::Known(grub_by_shim()),
+        esp: Fact::Known(EspFacts {
+            partition: 2,
+            directories: vec!["BOOT".to_owned(), "debian".to_owned()],
+            windows_boot_manager: Fact::Known(false),
+            bcd: Fact::Known(false),
+            grub_configs: Fact::Known(vec![EspGrubConfigFacts {
+                path: r"\EFI\debian\grub.cfg".to_owned(),
+                search_uuid: Some(linux::ROOT_UUID.to_owned()),
+                search_label: None,
+                leads_to: Some(format!("({})/boot/grub/grub.cfg", linux::ROOT_UUID)),
+                entries: false,
+            }]),
+            fallback: Fact::Known(FallbackFacts {
+                path: r"\EFI\BOOT\BOOTX64.EFI".to_owned(),
+                grub: Some(r"\EFI\BOOT\grubx64.efi".to_owned()),
+                entry_maker: None,
+                entry_lists: vec![],
+                complete: Fact::Known(true),
+                evidence: "shim finds GRUB beside it, and GRUB its configuration".to_owned(),
+            }),
+        }),
         evidence: vec!["GRUB stands in sector 0".to_owned()],
-        ..BootFacts::default()
     });
-    facts.os = Fact::Known(OsFacts {
-        family: Fact::Known(OsFamily::Linux),
-        id: Fact::Known("debian".to_owned()),
-        version: Fact::Known("12".to_owned()),
-        name: Fact::Known("Debian GNU/Linux 12 (bookworm)".to_owned()),
-        architecture: Fact::Known("x64".to_owned()),
-        host_name: Fact::Absent,
-        root: Fact::Known(OsRoot::Partition(3)),
-        file_systems: vec![],
-        others: vec![],
-        linux: Fact::Absent,
-        windows: Fact::Absent,
-        state: Fact::Known(State::Generalized),
-        state_evidence: vec!["/etc/machine-id is empty".to_owned()],
-    });
+    facts.os = Fact::Known(linux::os_facts());
     facts
 }
 
+/// The same disk with a Linux that is one machine.
+pub(in crate::rules) fn specialized_linux(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
+    os(|facts| {
+        linux::specialize(known(&mut facts.os));
+        change(facts);
+    })
+}
+
+/// The healthy Linux, changed.
+pub(in crate::rules) fn linux(change: impl FnOnce(&mut LinuxFacts)) -> DiskFacts {
+    os(|facts| change(known(&mut known(&mut facts.os).linux)))
+}
+
+/// A fixed VHD with a generalized Windows for generation 2, changed.
+pub(in crate::rules) fn windows_disk(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
+    os(|facts| {
+        let bytes = |n: u64| n * MIB;
+        facts.partitions = Fact::Known(vec![
+            partition(1, bytes(1), bytes(16), "e3c9e316-0b5c-4db8-817d-f92df00215ae", Fact::Absent),
+            partition(2, bytes(17), bytes(100), ESP, Fact::Known(content("vfat"))),
+            partition(3, bytes(117), OS_SIZE - bytes(118), BASIC_DATA, Fact::Known(content("ntfs"))),
+        ]);
+        known(&mut facts.partition_table).boot_code = None;
+        facts.boot = Fact::Known(BootFacts {
+            generations: Fact::Known(vec![2]),
+            architecture: Fact::Known("x64".to_owned()),
+            loaders: Fact::Known(vec![windows_boot_manager()]),
+            esp: Fact::Known(EspFacts {
+                partition: 2,
+                directories: vec!["BOOT".to_owned(), "Microsoft".to_owned()],
+                windows_boot_manager: Fact::Known(true),
+                bcd: Fact::Known(true),
+                grub_configs: Fact::Known(vec![]),
+                fallback: Fact::Known(FallbackFacts {
+                    path: r"\EFI\BOOT\BOOTX64.EFI".to_owned(),
+                    grub: None,
+                    entry_maker: None,
+                    entry_lists: vec![],
+                    complete: Fact::Known(true),
+                    evidence: "the Windows boot manager and its store are there".to_owned(),
+                }),
+            }),
+            evidence: vec!["the Windows boot manager stands in its place".to_owned()],
+        });
+        facts.os = Fact::Known(windows::os_facts());
+        change(facts);
+    })
+}
+
+/// The healthy Windows, changed.
+pub(in crate::rules) fn windows(change: impl FnOnce(&mut WindowsFacts)) -> DiskFacts {
+    windows_disk(|facts| change(known(&mut known(&mut facts.os).windows)))
+}
+
+/// The same disk with a Windows that is one machine, changed.
+pub(in crate::rules) fn specialized_windows(change: impl FnOnce(&mut WindowsFacts)) -> DiskFacts {
+    windows_disk(|facts| {
+        windows::specialize(known(&mut facts.os));
+        change(known(&mut known(&mut facts.os).windows));
+    })
+}
+
+/// A boot loader signed for Microsoft's own firmware key.
+fn windows_boot_manager() -> LoaderFacts {
+    LoaderFacts {
+        generation: 2,
+        name: "Windows Boot Manager".to_owned(),
+        place: "partition 2".to_owned(),
+        path: Some(r"\EFI\BOOT\BOOTX64.EFI".to_owned()),
+        program: Fact::Known(true),
+        architecture: Fact::Known("x64".to_owned()),
+        signed_by: Fact::Known(vec![SignerFacts {
+            subject: "Microsoft Windows".to_owned(),
+            issuer: Some("Windows UEFI CA 2023".to_owned()),
+            chain: vec![],
+        }]),
+        sbat: Fact::Absent,
+        fallback: true,
+        size: Some(2_000_000),
+    }
+}
+
+/// shim and GRUB as a distribution installs them for removable media.
+fn grub_by_shim() -> Vec<LoaderFacts> {
+    let grub = LoaderFacts { generation: 1, name: "GRUB".to_owned(), place: "MBR".to_owned(), ..LoaderFacts::default() };
+    let shim = LoaderFacts {
+        name: "shim".to_owned(),
+        signed_by: Fact::Known(vec![SignerFacts {
+            subject: "Microsoft Windows UEFI Driver Publisher".to_owned(),
+            issuer: Some("Microsoft UEFI CA 2023".to_owned()),
+            chain: vec![],
+        }]),
+        ..windows_boot_manager()
+    };
+    let second = LoaderFacts {
+        name: "GRUB".to_owned(),
+        path: Some(r"\EFI\BOOT\grubx64.efi".to_owned()),
+        signed_by: Fact::Known(vec![SignerFacts {
+            subject: "Debian Secure Boot Signer 2022 - grub2".to_owned(),
+            issuer: Some("Debian Secure Boot CA".to_owned()),
+            chain: vec![],
+        }]),
+        fallback: false,
+        ..windows_boot_manager()
+    };
+    vec![grub, shim, second]
+}
+
 /// A fixed VHD with one file system.
-pub(super) fn healthy_data() -> DiskFacts {
+pub(in crate::rules) fn healthy_data() -> DiskFacts {
     let mut facts = fixed(100 * GIB);
     facts.path = r"D:\images\data.VHD".to_owned();
     facts.role = Fact::Known(Role::Data);
@@ -129,7 +253,7 @@ fn footer(size: u64) -> FooterFacts {
 }
 
 /// A file system without more to tell.
-pub(super) fn content(kind: &str) -> ContentFacts {
+pub(in crate::rules) fn content(kind: &str) -> ContentFacts {
     ContentFacts {
         kind: kind.to_owned(),
         uuid: None,
@@ -142,7 +266,7 @@ pub(super) fn content(kind: &str) -> ContentFacts {
     }
 }
 
-pub(super) fn partition(number: u32, start: u64, size: u64, kind: &str, content: Fact<ContentFacts>) -> PartitionFacts {
+pub(in crate::rules) fn partition(number: u32, start: u64, size: u64, kind: &str, content: Fact<ContentFacts>) -> PartitionFacts {
     PartitionFacts {
         number,
         start,
@@ -158,21 +282,21 @@ pub(super) fn partition(number: u32, start: u64, size: u64, kind: &str, content:
 }
 
 /// The healthy OS disk, changed.
-pub(super) fn os(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
+pub(in crate::rules) fn os(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
     let mut facts = healthy_os();
     change(&mut facts);
     facts
 }
 
 /// The healthy data disk, changed.
-pub(super) fn data(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
+pub(in crate::rules) fn data(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
     let mut facts = healthy_data();
     change(&mut facts);
     facts
 }
 
 /// The healthy OS disk as a dynamic one, changed.
-pub(super) fn dynamic(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
+pub(in crate::rules) fn dynamic(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
     os(|facts| {
         facts.kind = Fact::Known(DiskKind::Dynamic);
         facts.file_size = 10 * GIB + 2048;
@@ -187,7 +311,7 @@ pub(super) fn dynamic(change: impl FnOnce(&mut DiskFacts)) -> DiskFacts {
 }
 
 /// A file that is no disk.
-pub(super) fn gzip() -> DiskFacts {
+pub(in crate::rules) fn gzip() -> DiskFacts {
     DiskFacts {
         path: "disk.vhd".to_owned(),
         format: "gzip".to_owned(),
@@ -208,7 +332,7 @@ pub(super) fn gzip() -> DiskFacts {
 }
 
 /// The value of a fact that a healthy disk has.
-pub(super) fn known<T>(fact: &mut Fact<T>) -> &mut T {
+pub(in crate::rules) fn known<T>(fact: &mut Fact<T>) -> &mut T {
     match fact {
         Fact::Known(value) => value,
         _ => panic!("a fact that the healthy disk knows"),
@@ -216,25 +340,25 @@ pub(super) fn known<T>(fact: &mut Fact<T>) -> &mut T {
 }
 
 /// A deviation of that code.
-pub(super) fn deviation(code: &str) -> DeviationFacts {
+pub(in crate::rules) fn deviation(code: &str) -> DeviationFacts {
     DeviationFacts { code: code.to_owned(), offset: 512, length: 4, expected: "this".to_owned(), found: "that".to_owned() }
 }
 
-pub(super) fn problem(code: &str) -> TableProblemFacts {
+pub(in crate::rules) fn problem(code: &str) -> TableProblemFacts {
     TableProblemFacts { code: code.to_owned(), offset: 1024, message: format!("{code}: expected this, found that") }
 }
 
-pub(super) fn subject(facts: &DiskFacts) -> Subject<'_> {
+pub(in crate::rules) fn subject(facts: &DiskFacts) -> Subject<'_> {
     Subject { facts, role: facts.role.clone(), lun: None, in_image: false }
 }
 
 /// What a rule says of a disk: `pass`, `not applicable`, `undecided`, or by whom each finding is cured, as in `prepare, hand`.
-pub(super) fn ask(rule: &Rule, facts: &DiskFacts) -> String {
+pub(in crate::rules) fn ask(rule: &Rule, facts: &DiskFacts) -> String {
     ask_for(rule, &subject(facts), &Target::default())
 }
 
 /// As [`ask`], of a disk in an image and for a target.
-pub(super) fn ask_for(rule: &Rule, subject: &Subject<'_>, target: &Target) -> String {
+pub(in crate::rules) fn ask_for(rule: &Rule, subject: &Subject<'_>, target: &Target) -> String {
     let Check::Disk(check) = rule.check else { panic!("{} asks images", rule.code) };
     match check(subject, target) {
         Err(Skip::NotApplicable(reason)) => {
@@ -251,7 +375,7 @@ pub(super) fn ask_for(rule: &Rule, subject: &Subject<'_>, target: &Target) -> St
 }
 
 /// The findings of a rule that must have some.
-pub(super) fn findings(rule: &Rule, facts: &DiskFacts, target: &Target) -> Vec<Finding> {
+pub(in crate::rules) fn findings(rule: &Rule, facts: &DiskFacts, target: &Target) -> Vec<Finding> {
     let Check::Disk(check) = rule.check else { panic!("{} asks images", rule.code) };
     let findings = check(&subject(facts), target).unwrap();
     assert!(!findings.is_empty(), "{} finds nothing", rule.code);
@@ -259,7 +383,7 @@ pub(super) fn findings(rule: &Rule, facts: &DiskFacts, target: &Target) -> Vec<F
 }
 
 /// Every finding is written alike: a message without a full stop, both values, a cure.
-pub(super) fn well_formed<'a>(rule: &Rule, finding: &'a Finding) -> &'a Finding {
+pub(in crate::rules) fn well_formed<'a>(rule: &Rule, finding: &'a Finding) -> &'a Finding {
     sentence(rule, &finding.message);
     for text in [&finding.actual, &finding.required, &finding.remedy.text()] {
         assert!(!text.is_empty() && !text.contains('\n'), "{}: {finding:?}", rule.code);

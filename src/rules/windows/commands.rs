@@ -1,0 +1,28 @@
+//! Commands for a Windows, to be run in an elevated PowerShell.
+
+/// Sets a registry value; `key` begins with `HKLM\\`, `kind` is `REG_DWORD` or another of `reg`'s names.
+pub(in crate::rules) fn reg_add(key: &str, value: &str, kind: &str, data: &str) -> String {
+    format!("reg add \"{key}\" /v {value} /t {kind} /d {data} /f")
+}
+
+/// Removes a registry value.
+pub(in crate::rules) fn reg_delete(key: &str, value: &str) -> String {
+    format!("reg delete \"{key}\" /v {value} /f")
+}
+
+/// Sets how a service starts: `Automatic`, `Manual`, `Disabled`.
+pub(in crate::rules) fn service(name: &str, start: &str) -> String {
+    format!("Set-Service -Name {name} -StartupType {start}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_whole() {
+        assert_eq!(reg_add(r"HKLM\SYSTEM\X", "Start", "REG_DWORD", "2"), r#"reg add "HKLM\SYSTEM\X" /v Start /t REG_DWORD /d 2 /f"#);
+        assert_eq!(reg_delete(r"HKLM\SYSTEM\X", "Start"), r#"reg delete "HKLM\SYSTEM\X" /v Start /f"#);
+        assert_eq!(service("Dhcp", "Automatic"), "Set-Service -Name Dhcp -StartupType Automatic");
+    }
+}
