@@ -503,6 +503,30 @@ def case_guest(options, table, directory):
     os.unlink(path)
 
 
+def case_image(options, table, directory):
+    """Judging an image of three disks beside only looking at them."""
+    images = os.environ.get("VHDKIT_IMAGES", "")
+    os_disk = options.guest or os.path.join(images, "A.raw")
+    data = [os.path.join(images, name) for name in ("data-ext4.raw", "data-ntfs.raw")]
+    missing = [path for path in (os_disk, *data) if not os.path.isfile(path)]
+    if missing:
+        print("skipped   image: it needs A.raw, data-ext4.raw and data-ntfs.raw in the directory VHDKIT_IMAGES", file=sys.stderr)
+        return
+    paths = []
+    for path in (os_disk, *data):
+        paths.append(os.path.join(directory, os.path.basename(path).replace(".raw", ".vhd")))
+        quiet("qemu-img", "convert", "-O", "vpc", "-o", "subformat=dynamic,force_size=on", path, paths[-1])
+    luns = [word for lun, path in enumerate(paths[1:]) for word in ("--data", f"{lun}={path}")]
+    commands = {
+        "inspect": [[options.vhdkit, "inspect", *paths]],
+        "check": [[options.vhdkit, "check", paths[0], *luns, "--as", "specialized"]],
+    }
+    found = alternate(commands, 10 if options.quick else max(20, options.rounds * 4))
+    table.ratio("check of an image, a Linux with two data disks, beside inspect of the same (peer)", found["check"], found["inspect"], 1.5)
+    for path in paths:
+        os.unlink(path)
+
+
 def linux_partition(disk):
     """First byte of the first partition of a GPT that holds ext2, ext3 or ext4."""
     with open(disk, "rb") as file:
@@ -523,7 +547,7 @@ def main():
     parser.add_argument("--rounds", type=int, help="how often everything runs (default 5, with --quick 3)")
     parser.add_argument("--dir", default=default, help=f"where inputs and outputs lie (default {default}, needs 8 GiB; 2 with --quick)")
     parser.add_argument("--disk", help="also write to this directory, on a real disk: what flushing costs")
-    parser.add_argument("--only", default="inspect,prepare,sparse,guest", help="cases (default all: inspect,prepare,sparse,guest)")
+    parser.add_argument("--only", default="inspect,prepare,sparse,guest,image", help="cases (default all: inspect,prepare,sparse,guest,image)")
     parser.add_argument("--guest", help="a raw disk with a Linux on it, for the case guest (default $VHDKIT_IMAGES/A.raw)")
     parser.add_argument("--vhdkit", help="the program to measure (default: the release build of this tree)")
     parser.add_argument("--also", default="", help="options of vhdkit prepare, measured beside the default")
@@ -548,6 +572,8 @@ def main():
                 case_sparse(options, table, directory, directory)
             elif name == "guest":
                 case_guest(options, table, directory)
+            elif name == "image":
+                case_image(options, table, directory)
             else:
                 sys.exit(f"run.py: no such case: {name}")
     print(f"load      {' '.join(f'{value:.2f}' for value in os.getloadavg())} (after)")
