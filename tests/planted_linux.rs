@@ -1,0 +1,65 @@
+//! Faults planted in a healthy Linux, each on a real disk of its own: exactly what is expected is found, beside what is said of the healthy
+//! one. Each family of rules has its table in a file of its own below `planted`.
+//!
+//! Without `mke2fs` and mtools the tests say SKIPPED and pass.
+#![cfg(unix)]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a test may panic, and says what it skips"
+)]
+
+#[path = "planted/linux.rs"]
+mod linux;
+#[path = "planted/linux_boot.rs"]
+mod linux_boot;
+#[path = "planted/linux_healthy.rs"]
+mod linux_healthy;
+#[path = "support/mod.rs"]
+mod support;
+// Further tables: a module here, and a test below.
+
+use linux::{Guest, able, findings, judge};
+
+/// What may be said of the healthy guests: codes, with why it is right.
+const DEFENSIBLE: &[(&str, &str)] = &[("GEN012", "where openssl is not installed, the loaders are not signed")];
+
+fn healthy(guest: &Guest) {
+    let document = guest.check();
+    let found = findings(&document);
+    for (code, (severity, message)) in &found {
+        assert_ne!(severity, "error", "{code}: {message}");
+        assert!(DEFENSIBLE.iter().any(|(known, _)| known == code), "{code}, {severity}: {message}");
+    }
+    assert_eq!(document["verdict"], "ready", "{:#}", document["rules"]);
+}
+
+#[test]
+fn the_healthy_generalized_guest_is_ready() {
+    if able() {
+        healthy(&linux_healthy::generalized());
+    }
+}
+
+#[test]
+fn the_healthy_specialized_guest_is_ready() {
+    if able() {
+        healthy(&linux_healthy::specialized());
+    }
+}
+
+#[test]
+fn faults_of_booting_are_found() {
+    judge(linux_boot::FAULTS);
+}
