@@ -53,6 +53,7 @@ pub type Advice = (&'static str, Elsewhere, &'static str);
 pub static ADVICE: LazyLock<Vec<Advice>> = LazyLock::new(|| {
     [
         CONTAINER_ADVICE,
+        boot::ADVICE,
         windows::settings::ADVICE,
         windows::startup::ADVICE,
         windows::sysprep::ADVICE,

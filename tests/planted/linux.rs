@@ -18,10 +18,10 @@ pub const RELEASE: &str = "6.1.0-56-cloud-amd64";
 
 const MIB: u64 = 1 << 20;
 const SECTORS: u64 = MIB / 512;
-const SIZE: u64 = 84 * MIB;
+const SIZE: u64 = 44 * MIB;
 const BIOS_BOOT: (u64, u64) = (SECTORS, SECTORS);
 const ESP: (u64, u64) = (2 * SECTORS, 16 * SECTORS);
-const ROOT: (u64, u64) = (18 * SECTORS, 64 * SECTORS);
+const ROOT: (u64, u64) = (18 * SECTORS, 24 * SECTORS);
 
 /// What a file is.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Guest {
     pub root: BTreeMap<String, Node>,
     /// The EFI system partition, by path from `/`.
     pub esp: BTreeMap<String, Vec<u8>>,
+    /// Release of the kernel.
+    pub release: String,
     /// What the initramfs holds.
     pub initramfs: BTreeMap<String, Vec<u8>>,
     /// What the root partition holds besides: bytes at an offset of the file system.
@@ -153,6 +155,36 @@ impl Guest {
         self.append("/var/lib/dpkg/status", &record)
     }
 
+    /// Makes its kernel one of another release.
+    pub fn with_release(&mut self, release: &str) -> &mut Self {
+        let old = std::mem::replace(&mut self.release, release.to_owned());
+        let renamed = std::mem::take(&mut self.root).into_iter().map(|(path, node)| {
+            let node = match node {
+                Node::File(_, mode) if path == format!("/boot/vmlinuz-{old}") => Node::File(kernel(release), mode),
+                Node::File(bytes, mode) => match String::from_utf8(bytes) {
+                    Ok(text) => Node::File(text.replace(&old, release).into_bytes(), mode),
+                    Err(error) => Node::File(error.into_bytes(), mode),
+                },
+                other => other,
+            };
+            (path.replace(&old, release), node)
+        });
+        self.root = renamed.collect();
+        let early = std::mem::take(&mut self.initramfs).into_iter();
+        self.initramfs = early.map(|(path, bytes)| (path.replace(&old, release), bytes)).collect();
+        self
+    }
+
+    /// Makes every program one for another processor.
+    pub fn with_programs(&mut self, header: &[u8]) -> &mut Self {
+        let programs = self.root.values_mut().filter_map(|node| match node {
+            Node::File(bytes, 0o755) if bytes.starts_with(b"\x7fELF") => Some(bytes),
+            _ => None,
+        });
+        programs.for_each(|program| *program = header.to_vec());
+        self
+    }
+
     /// Adds parameters to the command line of every entry and of the next configuration.
     pub fn parameters(&mut self, more: &str) -> &mut Self {
         self.replace("/boot/grub/grub.cfg", "console=tty0", &format!("{more} console=tty0"));
@@ -163,7 +195,7 @@ impl Guest {
     fn write(&self, directory: &Path) -> std::path::PathBuf {
         let (tree, esp) = (directory.join("tree"), directory.join("esp"));
         let mut root = self.root.clone();
-        root.insert(format!("/boot/initrd.img-{RELEASE}"), Node::File(cpio(&self.initramfs), 0o644));
+        root.insert(format!("/boot/initrd.img-{}", self.release), Node::File(cpio(&self.initramfs), 0o644));
         for (path, node) in &root {
             put(&tree, path, node);
         }
@@ -172,7 +204,23 @@ impl Guest {
         }
         let images = (directory.join("root.img"), directory.join("esp.img"));
         let words = |path: &Path| path.to_str().unwrap().to_owned();
-        must("mke2fs", &["-q", "-F", "-t", "ext4", "-U", ROOT_UUID, "-d", &words(&tree), &words(&images.0), &format!("{}k", ROOT.1 / 2)]);
+        must(
+            "mke2fs",
+            &[
+                "-q",
+                "-F",
+                "-t",
+                "ext4",
+                "-O",
+                "^metadata_csum",
+                "-U",
+                ROOT_UUID,
+                "-d",
+                &words(&tree),
+                &words(&images.0),
+                &format!("{}k", ROOT.1 / 2),
+            ],
+        );
         let serial = ESP_UUID.replace('-', "");
         must("mformat", &["-C", "-i", &words(&images.1), "-T", &ESP.1.to_string(), "-h", "64", "-s", "32", "-N", &serial, "::"]);
         for entry in fs::read_dir(&esp).into_iter().flatten() {
@@ -203,11 +251,16 @@ impl Guest {
         if let Some(kept) = std::env::var_os("VHDKIT_KEEP_PLANTED") {
             fs::copy(&path, kept).unwrap();
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vhdkit"));
-        command.args(["check", "--format", "json"]).args(&self.options).arg(&path).stdin(Stdio::null());
-        let output = command.output().unwrap();
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+        check(&self.options, &path)
     }
+}
+
+/// What `vhdkit check` says of a disk: the document.
+pub fn check(options: &[&str], path: &Path) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vhdkit"));
+    command.args(["check", "--format", "json"]).args(options).arg(path).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Codes of the findings of a document, with their severities and messages.

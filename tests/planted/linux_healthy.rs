@@ -83,7 +83,7 @@ pub fn specialized() -> Guest {
 
 /// What both have.
 fn installed() -> Guest {
-    let mut guest = Guest::default();
+    let mut guest = Guest { release: RELEASE.to_owned(), ..Guest::default() };
     system(&mut guest);
     boot(&mut guest);
     agents(&mut guest);

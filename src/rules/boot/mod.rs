@@ -1,12 +1,16 @@
 //! Rules about booting: what each Hyper-V generation needs, and what keeps an OS disk from starting unattended.
 
 use crate::facts::{DiskFacts, PartitionFacts};
-use crate::rules::{Rule, Skip, Target};
+use crate::rules::{Advice, Elsewhere, Rule, Skip, Target};
 
 pub(in crate::rules) mod encrypted;
+pub(in crate::rules) mod esp_mount;
+pub(in crate::rules) mod fallback;
 pub(in crate::rules) mod generation_1;
 pub(in crate::rules) mod generation_2;
 pub(in crate::rules) mod no_boot_path;
+pub(in crate::rules) mod platform;
+pub(in crate::rules) mod secure_boot;
 
 /// The rules of this folder.
 pub(super) static RULES: &[&Rule] = &[
@@ -17,6 +21,39 @@ pub(super) static RULES: &[&Rule] = &[
     &encrypted::LUKS,
     &no_boot_path::RULE,
     &generation_2::DIRTY,
+    &fallback::MISSING,
+    &fallback::INCOMPLETE,
+    &esp_mount::NO_VFAT,
+    &platform::TRUSTED_LAUNCH,
+    &secure_boot::UNSIGNED,
+    &secure_boot::MODULES,
+    &platform::MIXED,
+    &platform::BITS_32,
+    &platform::REMOTE_NVME,
+    &fallback::CONFIG,
+    &esp_mount::NOT_MOUNTED,
+    &secure_boot::ONLY_2011,
+    &platform::ARM64,
+];
+
+/// Rows of the catalogue beside them that no rule checks.
+pub(super) static ADVICE: &[Advice] = &[
+    (
+        "G-10",
+        Elsewhere::Recipe,
+        "the security type is a property of the image definition; the recipe states it by the generation and the loaders' signatures",
+    ),
+    (
+        "G-14",
+        Elsewhere::Recipe,
+        "a confidential machine is asked for in the image definition; the recipe names the feature and the kernel that it needs",
+    ),
+    (
+        "G-20",
+        Elsewhere::Recipe,
+        "the disk controllers are a feature of the image definition; the recipe states it where the guest has the driver",
+    ),
+    ("G-21", Elsewhere::Recipe, "an upgrade of the generation happens in Azure; the recipe says for which guests it exists"),
 ];
 
 /// EFI System Partition.

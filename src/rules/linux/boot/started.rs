@@ -80,12 +80,22 @@ impl<'a> Started<'a> {
             return Ok(true);
         }
         match self.initramfs()? {
-            Some(_) => Ok(driver.is_early()?),
+            Some(_) => match driver.is_early() {
+                // Red Hat builds the drivers of Hyper-V as modules in all its releases, whether or not its lists are on the disk.
+                Err(_) if self.is_red_hats() && name.starts_with("hv_") && driver.in_initramfs.value() == Some(&false) => Ok(false),
+                early => Ok(early?),
+            },
             None => {
                 driver.state.known()?;
                 Ok(false)
             }
         }
+    }
+
+    /// Whether it is a kernel of Red Hat Enterprise Linux or its kin; Oracle's own is not.
+    fn is_red_hats(&self) -> bool {
+        let after = self.release().split(".el").nth(1);
+        after.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit())) && !self.release().contains("uek")
     }
 
     /// Of those drivers the ones that are not there early. What is known to be missing comes before what is not known.
@@ -161,6 +171,21 @@ mod tests {
             known(&mut l.boot.entries)[0].kernel = Some("/vmlinuz".to_owned());
         });
         assert!(two.unwrap_err().contains("/vmlinuz"));
+    }
+
+    #[test]
+    fn red_hats_drivers_are_modules() {
+        let with = |release: &str| {
+            let release = release.to_owned();
+            told(|l| {
+                let kernel = &mut known(&mut l.kernels)[0];
+                kernel.release = release;
+                let driver = kernel.drivers.get_mut("hv_storvsc").unwrap();
+                (driver.state, driver.in_initramfs) = (Fact::unknown("x"), Fact::Known(false));
+            })
+        };
+        assert_eq!(with("5.14.0-362.el9.x86_64").unwrap().1, false);
+        assert!(with("5.15.0-1.el9uek.x86_64").is_err() && with("6.1.0").is_err());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! L-52: the clock follows its host's.
 
 use super::started::started;
-use crate::rules::linux::guest;
-use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Subject, Target, shared, source};
+use crate::rules::linux::{Distribution, guest};
+use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "LNX052",
@@ -34,6 +34,10 @@ Install chrony, and put `refclock PHC /dev/ptp_hyperv poll 3 dpoll -2 offset 0 s
 
 fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
     let guest = guest(subject)?;
+    let distribution = guest.distribution();
+    if distribution == Distribution::Flatcar {
+        return Err(Skip::not_applicable("its image brings what sets the clock"));
+    }
     let chrony = guest.linux.security.chrony.known()?;
     let mut missing = Vec::new();
     match chrony {
@@ -57,8 +61,10 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let what = missing.join(", and ");
-    let path = chrony.map_or("/etc/chrony/chrony.conf or /etc/chrony.conf", |chrony| &chrony.path);
-    let install = if chrony.is_none() { format!("{}; ", guest.distribution().install("chrony")) } else { String::new() };
+    let in_folder = matches!(distribution, Distribution::Debian | Distribution::Alpine);
+    let usual = if in_folder { "/etc/chrony/chrony.conf" } else { "/etc/chrony.conf" };
+    let path = chrony.map_or(usual, |chrony| &chrony.path);
+    let install = if chrony.is_none() { format!("{}; ", distribution.install("chrony")) } else { String::new() };
     Ok(vec![Finding {
         message: format!("the clock does not follow the host's: {what}; it may be late after a pause"),
         actual: what,

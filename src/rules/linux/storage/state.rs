@@ -235,6 +235,9 @@ fn selinux(subject: &Subject<'_>, _: &Target) -> Judgement {
 
 fn links(subject: &Subject<'_>, _: &Target) -> Judgement {
     let guest = guest(subject)?;
+    if guest.distribution() == Distribution::Flatcar {
+        return Err(Skip::not_applicable("its image brings its own rules"));
+    }
     let rules = guest.linux.network.udev_rules.known()?.map(Vec::as_slice).unwrap_or_default();
     let of_disks = |rule: &&UdevRuleFacts| rule.purpose == "azure" && !rule.path.contains("product-uuid");
     let name = |rule: &UdevRuleFacts| shared::file_name(&rule.path).to_owned();
@@ -242,12 +245,12 @@ fn links(subject: &Subject<'_>, _: &Target) -> Judgement {
     if rules.iter().filter(of_disks).any(|rule| !rule.masked && !masked.contains(&name(rule))) {
         return Ok(vec![]);
     }
-    let distribution = guest.distribution();
-    let package = match distribution {
-        Distribution::Debian if guest.os.id.value().is_some_and(|id| id == "ubuntu") => "walinuxagent",
-        Distribution::Debian => "waagent",
-        Distribution::Suse => "python-azure-agent",
-        _ => "WALinuxAgent",
+    let agent = match guest.distribution() {
+        Distribution::Debian if guest.os.id.value().is_some_and(|id| id == "ubuntu") => "apt-get install walinuxagent",
+        Distribution::Debian => "apt-get install waagent",
+        Distribution::Suse => "zypper install python-azure-agent",
+        Distribution::RedHat | Distribution::AzureLinux => "dnf install WALinuxAgent",
+        _ => "install the Azure Linux agent",
     };
     Ok(vec![Finding {
         message: "no rules of udev make the links below /dev/disk/azure; scripts cannot tell data disks and the temporary disk by them"
@@ -255,7 +258,7 @@ fn links(subject: &Subject<'_>, _: &Target) -> Judgement {
         actual: if masked.is_empty() { "no rules".to_owned() } else { "switched off".to_owned() },
         required: "66-azure-storage.rules or 80-azure-disk.rules".to_owned(),
         place: None,
-        remedy: Remedy::hand(format!("{}, or install azure-vm-utils", distribution.install(package))),
+        remedy: Remedy::hand(format!("{agent}, or install azure-vm-utils")),
     }])
 }
 
