@@ -3,8 +3,11 @@
 pub(in crate::rules) mod agents;
 pub(in crate::rules) mod boot;
 mod distribution;
+pub(in crate::rules) mod generalize_steps;
 pub(in crate::rules) mod leftovers;
 pub(in crate::rules) mod network;
+mod people;
+pub(in crate::rules) mod provisioner;
 pub(in crate::rules) mod storage;
 
 use super::{Skip, Subject};
