@@ -137,7 +137,7 @@ fn network(linux: &LinuxFacts, steps: &mut Vec<String>) {
 }
 
 /// Whether cloud-init has written a file of network configuration for the machine that it set up.
-pub(super) fn is_rendered(path: &str) -> bool {
+pub(in crate::rules) fn is_rendered(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.starts_with("50-cloud-init") || name.starts_with("cloud-init-") || name.starts_with("10-cloud-init-")
 }
@@ -177,7 +177,7 @@ fn subscriptions(linux: &LinuxFacts, steps: &mut Vec<String>) {
 }
 
 /// Gives a registration up, with what it leaves on the disk.
-pub(super) fn leave(kind: &str) -> &'static str {
+pub(in crate::rules) fn leave(kind: &str) -> &'static str {
     match kind {
         "rhsm" => "subscription-manager unregister; subscription-manager clean",
         "rhn" => "rm -f /etc/sysconfig/rhn/systemid",
