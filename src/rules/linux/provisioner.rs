@@ -54,16 +54,21 @@ pub(in crate::rules) fn demand_agents(guest: &Guest<'_>) -> Result<(), Skip> {
 /// Who provisions.
 pub(in crate::rules) fn provisioner(guest: &Guest<'_>) -> Result<Provisioner, Skip> {
     demand_agents(guest)?;
-    let cloud_init = cloud_init(guest)? == CloudInit::Starts;
+    let cloud_init = cloud_init(guest)?;
+    let runs = cloud_init == CloudInit::Starts;
     if !starts(guest, WAAGENT_UNITS)? || waagent(guest)?.is_none() {
-        return Ok(if cloud_init { Provisioner::CloudInit } else { Provisioner::Nobody });
+        return Ok(if runs { Provisioner::CloudInit } else { Provisioner::Nobody });
     }
-    Ok(match (told(guest)?, cloud_init) {
-        (Told::CloudInit | Told::Auto | Told::Nothing, true) => Provisioner::CloudInit,
-        (Told::Waagent, true) => Provisioner::Conflict,
-        (Told::Waagent | Told::Auto, false) => Provisioner::Waagent,
-        (Told::CloudInit, false) => Provisioner::Waits,
-        (Told::Nothing, false) => Provisioner::ReportsOnly,
+    let told = told(guest)?;
+    // The unit stays enabled where a file or the command line switches cloud-init off: the agent does not see that.
+    let enabled = cloud_init != CloudInit::Missing && starts(guest, &["cloud-init-local.service"])?;
+    Ok(match told {
+        Told::Waagent if enabled => Provisioner::Conflict,
+        Told::Auto if !enabled => Provisioner::Waagent,
+        Told::Waagent => Provisioner::Waagent,
+        _ if runs => Provisioner::CloudInit,
+        Told::CloudInit | Told::Auto => Provisioner::Waits,
+        Told::Nothing => Provisioner::ReportsOnly,
     })
 }
 
@@ -138,17 +143,20 @@ fn is_installed(program: &Fact<String>, packages: &Fact<PackagesFacts>, names: &
 
 /// What becomes of cloud-init at boot.
 pub(in crate::rules) fn cloud_init(guest: &Guest<'_>) -> Result<CloudInit, Skip> {
-    let Some(cloud) = installed_cloud_init(guest)? else { return Ok(CloudInit::Missing) };
+    let cloud = installed_cloud_init(guest)?;
+    if cloud.is_none() && !is_installed(&Fact::Absent, &guest.linux.packages, &["cloud-init"])? {
+        return Ok(CloudInit::Missing);
+    }
     let parameters = guest.linux.boot.parameters.value();
     let told = |word: &str| parameters.is_some_and(|words| words.iter().any(|one| one == word));
     if told("cloud-init=disabled") {
         return Ok(CloudInit::Disabled("cloud-init=disabled on the kernel command line".to_owned()));
     }
     if !told("cloud-init=enabled") {
-        if cloud.disabled_by_file == Fact::Known(true) {
+        if cloud.is_some_and(|cloud| cloud.disabled_by_file == Fact::Known(true)) {
             return Ok(CloudInit::Disabled("/etc/cloud/cloud-init.disabled".to_owned()));
         }
-        let policy = cloud.ds_identify.value().and_then(|identify| identify.policy.as_deref());
+        let policy = cloud.and_then(|cloud| cloud.ds_identify.value()).and_then(|identify| identify.policy.as_deref());
         if policy == Some("disabled") {
             return Ok(CloudInit::Disabled("policy: disabled in /etc/cloud/ds-identify.cfg".to_owned()));
         }
@@ -172,7 +180,9 @@ pub(in crate::rules) fn cloud_init(guest: &Guest<'_>) -> Result<CloudInit, Skip>
     if !stopped.is_empty() {
         return Ok(CloudInit::Stopped(stopped));
     }
-    cloud.disabled_by_file.known()?;
+    if let Some(cloud) = cloud {
+        cloud.disabled_by_file.known()?;
+    }
     Ok(CloudInit::Starts)
 }
 
@@ -243,11 +253,22 @@ mod tests {
             ("waagent", &[local], Waagent),
             ("cloud-init", &[local], Waits),
             ("disabled", &[local], ReportsOnly),
+            ("auto", &["cloud-final.service"], Waits),
+            ("waagent", &["cloud-final.service"], Conflict),
             ("auto", &[agent], CloudInit),
             ("waagent", &[agent], CloudInit),
             ("auto", &[local, agent], Nobody),
         ] {
             assert_eq!(of(&with(told, without)), Ok(who), "{told} without {without:?}");
+        }
+    }
+
+    #[test]
+    fn the_agent_does_not_see_that_cloud_init_is_switched_off() {
+        for (told, who) in [("auto", Provisioner::Waits), ("waagent", Provisioner::Conflict), ("disabled", Provisioner::ReportsOnly)] {
+            let mut facts = with(told, &[]);
+            known(&mut known(&mut known(&mut facts.os).linux).agents.cloud_init).disabled_by_file = Fact::Known(true);
+            assert_eq!(of(&facts), Ok(who), "{told}");
         }
     }
 

@@ -96,6 +96,12 @@ pub(in crate::rules) fn specialize(os: &mut OsFacts) {
     });
     let waagent = known(&mut linux.agents.waagent);
     known(&mut waagent.configuration).settings.insert("Provisioning.Agent".to_owned(), "auto".to_owned());
+    linux.residue.cloud_init = Fact::Known(CloudInitStateFacts {
+        instances: vec!["5d0c8a3e-1f2b-4c6d-9e8f-a0b1c2d3e4f5".to_owned()],
+        provisioned: true,
+        datasource: Fact::Known("DataSourceAzure: DataSourceAzure [seed=/dev/sr0]".to_owned()),
+        seeds: vec![],
+    });
 }
 
 /// An account without a key.

@@ -251,6 +251,10 @@ mod tests {
         assert_eq!(ask(&REPORTING, &healthy_os()), "pass");
         assert_eq!(ask(&REPORTING, &cloud(|c| known(&mut c.configuration).telemetry = None)), "hand");
         assert_eq!(ask(&REPORTING, &cloud(|c| c.configuration = Fact::unknown("x"))), "undecided");
-        assert_eq!(ask(&REPORTING, &linux(|l| l.agents.cloud_init = Fact::Absent)), "not applicable");
+        let without = linux(|l| {
+            l.agents.cloud_init = Fact::Absent;
+            known(&mut l.packages).of_interest.retain(|one| one.name != "cloud-init");
+        });
+        assert_eq!(ask(&REPORTING, &without), "not applicable");
     }
 }

@@ -87,7 +87,8 @@ pub(in crate::rules) static DISABLED: Rule = Rule {
 ## Why it matters
 
 Each of them keeps cloud-init from starting on every machine that is made from the disk. Nobody creates the account then, and nobody
-reports to Azure.
+reports to Azure. The agent does not step in where it is told `auto`: it asks only whether `cloud-init-local.service` is enabled, which
+none of the three changes, and waits half an hour.
 
 ## How to fix it
 
@@ -196,13 +197,10 @@ fn units(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let list = stopped.join(" ");
-    let waits = if who == Provisioner::Waits { ", while the Azure Linux agent waits half an hour for it" } else { "" };
+    let waits = if who == Provisioner::Waits { ", for which the Azure Linux agent waits half an hour" } else { "" };
     finding(
         &guest,
-        format!(
-            "cloud-init is installed, but {} of it not start by itself ({list}){waits}; a new machine is not set up",
-            if stopped.len() == 1 { "one unit does" } else { "some units do" }
-        ),
+        format!("cloud-init does not start whole{waits}: not enabled are {list}; a new machine is not set up"),
         format!("not started: {list}"),
         "every stage of cloud-init starts by itself",
         guest.distribution().enable(&list),
@@ -225,7 +223,7 @@ fn disabled(subject: &Subject<'_>, target: &Target) -> Judgement {
     finding(
         &guest,
         format!(
-            "cloud-init is switched off by {by}, and nothing else provisions: a new machine gets no account, and Azure gives up after 40 minutes"
+            "cloud-init is switched off by {by}, and nothing provisions instead: a new machine gets no account, and Azure gives up after 40 minutes"
         ),
         by,
         "cloud-init is not switched off",
@@ -238,8 +236,8 @@ fn disagree(subject: &Subject<'_>, target: &Target) -> Judgement {
     match (who, cloud) {
         (Provisioner::Conflict, _) => finding(
             &guest,
-            "the Azure Linux agent is told to provision, but cloud-init starts too: the agent reports at once that provisioning has failed".to_owned(),
-            "Provisioning.Agent=waagent, and cloud-init starts".to_owned(),
+            "the Azure Linux agent is told to provision, but cloud-init-local.service is enabled: the agent reports at once that provisioning has failed".to_owned(),
+            "Provisioning.Agent=waagent, and cloud-init-local.service is enabled".to_owned(),
             "Provisioning.Agent=auto or cloud-init",
             "set Provisioning.Agent=auto in the agent's configuration".to_owned(),
         ),
@@ -326,7 +324,7 @@ mod tests {
                     known(&mut l.agents.cloud_init).disabled_by_file = Fact::Known(true);
                     told(l, "auto")
                 },
-                &[],
+                &["LNX022"],
             ),
             (|l| told(l, "waagent"), &["LNX023"]),
             (|l| l.agents.cloud_init = Fact::Absent, &["LNX023"]),

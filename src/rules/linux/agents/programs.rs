@@ -121,13 +121,10 @@ fn helpful(subject: &Subject<'_>, _target: &Target) -> Judgement {
     if missing.is_empty() {
         return Ok(vec![]);
     }
+    let why: Vec<String> = missing.iter().map(|(what, _)| format!("{what}, which {}", purpose(what))).collect();
     let (what, install): (Vec<&str>, Vec<&str>) = missing.into_iter().unzip();
     Ok(vec![Finding {
-        message: format!(
-            "{} {} not installed; they report to the host, and let the root file system grow with the disk",
-            what.join(", "),
-            if what.len() == 1 { "is" } else { "are" }
-        ),
+        message: format!("not installed: {}", why.join(", ")),
         actual: format!("missing: {}", what.join(", ")),
         required: "the Hyper-V daemons, growpart, gdisk".to_owned(),
         place: shared::file(&packages.database, None),
@@ -135,13 +132,22 @@ fn helpful(subject: &Subject<'_>, _target: &Target) -> Judgement {
     }])
 }
 
+/// What it is good for.
+fn purpose(what: &str) -> &'static str {
+    match what {
+        "the Hyper-V daemons" => "report addresses to the host and freeze file systems for backups",
+        "growpart" => "lets the root file system grow with its disk",
+        _ => "moves the backup GPT when the disk has grown",
+    }
+}
+
 /// A distribution's name for it.
 fn package_of(distribution: linux::Distribution, what: &str, names: &[&'static str]) -> &'static str {
-    use linux::Distribution::{Alpine, Debian, RedHat, Suse};
+    use linux::Distribution::{Alpine, AzureLinux, Debian, RedHat, Suse};
     match (distribution, what) {
         (Suse, "the Hyper-V daemons") => "hyper-v",
         (Alpine, "the Hyper-V daemons") => "hvtools",
-        (RedHat | Alpine, "growpart") => "cloud-utils-growpart",
+        (RedHat | Alpine | AzureLinux, "growpart") => "cloud-utils-growpart",
         (Suse, "growpart") => "growpart",
         (Debian, _) => names.first().copied().unwrap_or_default(),
         (Suse, "gdisk") => "gptfdisk",

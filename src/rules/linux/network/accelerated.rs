@@ -89,7 +89,7 @@ Leave accelerated networking off, or move to a newer release.",
 fn check(subject: &Subject<'_>, _target: &Target) -> Judgement {
     let guest = linux::guest(subject)?;
     dialect::demand_files(&guest)?;
-    if !dialect::programs(&guest)?.contains(&"NetworkManager") {
+    if !dialect::programs(&guest).starts("NetworkManager")? {
         return Err(Skip::not_applicable("NetworkManager does not start"));
     }
     let network = &guest.linux.network;

@@ -47,28 +47,50 @@ pub(super) fn by_cloud_init(guest: &Guest<'_>) -> Result<bool, Skip> {
     Ok(cloud_config(guest)?.is_none_or(|config| !config.network_disabled))
 }
 
-/// Programs that configure the network and start by themselves.
-pub(super) fn programs(guest: &Guest<'_>) -> Result<Vec<&'static str>, Skip> {
-    let mut out = Vec::new();
-    for (program, units) in NETWORKS {
-        if starts(guest, units)? {
-            out.push(program);
+/// Programs that configure the network: those that start by themselves, and those of which that is not known.
+pub(super) struct Programs {
+    pub(super) starting: Vec<&'static str>,
+    pub(super) unknown: Vec<(&'static str, Skip)>,
+}
+
+impl Programs {
+    /// Whether that program starts by itself.
+    pub(super) fn starts(&self, program: &str) -> Result<bool, Skip> {
+        match self.unknown.iter().find(|(name, _)| *name == program) {
+            Some((_, skip)) => Err(skip.clone()),
+            None => Ok(self.starting.contains(&program)),
         }
     }
-    Ok(out)
+
+    /// Goes on only where it is known of all of them.
+    pub(super) fn all_known(&self) -> Result<(), Skip> {
+        self.unknown.first().map_or(Ok(()), |(_, skip)| Err(skip.clone()))
+    }
+}
+
+/// Programs that configure the network.
+pub(super) fn programs(guest: &Guest<'_>) -> Programs {
+    let mut out = Programs { starting: Vec::new(), unknown: Vec::new() };
+    for (program, units) in NETWORKS {
+        match starts(guest, units) {
+            Ok(true) => out.starting.push(program),
+            Ok(false) => {}
+            Err(skip) => out.unknown.push((program, skip)),
+        }
+    }
+    out
 }
 
 /// What the files say to the programs that start.
 pub(super) fn configured<'a>(guest: &Guest<'a>) -> Result<Configured<'a>, Skip> {
-    let programs = programs(guest)?;
+    let programs = programs(guest);
     let network = &guest.linux.network;
     let mut interfaces = Vec::new();
-    let mut take = |fact: &'a Fact<Vec<InterfaceFacts>>| -> Result<(), Skip> {
-        interfaces.extend(fact.known()?.into_iter().flatten().filter(|one| !is_of_a_package(&one.path)));
-        Ok(())
+    let own = |fact: &'a Fact<Vec<InterfaceFacts>>| -> Result<Vec<&'a InterfaceFacts>, Skip> {
+        Ok(fact.known()?.into_iter().flatten().filter(|one| !is_of_a_package(&one.path)).collect())
     };
     // netplan's own generator starts the program that it writes for.
-    take(&network.netplan)?;
+    interfaces.extend(own(&network.netplan)?);
     for (program, fact) in [
         ("NetworkManager", &network.network_manager),
         ("NetworkManager", &network.ifcfg),
@@ -77,12 +99,20 @@ pub(super) fn configured<'a>(guest: &Guest<'a>) -> Result<Configured<'a>, Skip> 
         ("ifupdown", &network.ifupdown),
         ("systemd-networkd", &network.networkd),
     ] {
-        if programs.contains(&program) {
-            take(fact)?;
+        if programs.starting.contains(&program) {
+            interfaces.extend(own(fact)?);
+        } else if let Some((_, skip)) = programs.unknown.iter().find(|(name, _)| *name == program)
+            && !own(fact)?.is_empty()
+        {
+            // Whether what it is told counts is not known.
+            return Err(skip.clone());
         }
     }
     interfaces.dedup();
-    Ok(Configured { programs, interfaces })
+    if interfaces.is_empty() && programs.starting.is_empty() {
+        programs.all_known()?;
+    }
+    Ok(Configured { programs: programs.starting, interfaces })
 }
 
 /// Whether a file came with a package: nobody's machine is in it.

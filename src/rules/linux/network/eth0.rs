@@ -304,9 +304,11 @@ fn foreign(subject: &Subject<'_>, _target: &Target) -> Judgement {
 fn service(subject: &Subject<'_>, _target: &Target) -> Judgement {
     let guest = linux::guest(subject)?;
     dialect::demand_files(&guest)?;
-    if !dialect::programs(&guest)?.is_empty() || guest.linux.network.netplan.known()?.is_some() {
+    let programs = dialect::programs(&guest);
+    if !programs.starting.is_empty() || guest.linux.network.netplan.known()?.is_some() {
         return Ok(vec![]);
     }
+    programs.all_known()?;
     let services = guest.linux.services.known()?;
     let state = |unit: &&&str| {
         let found = services.map(|services| services.state(unit));

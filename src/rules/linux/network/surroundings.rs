@@ -149,24 +149,26 @@ fn allow(kind: &str, path: &str) -> String {
 fn two(subject: &Subject<'_>, _target: &Target) -> Judgement {
     let guest: Guest<'_> = linux::guest(subject)?;
     dialect::demand_files(&guest)?;
-    let programs = dialect::programs(&guest)?;
-    if !programs.contains(&"systemd-networkd") || guest.linux.network.netplan.known()?.is_some() {
-        return Err(Skip::not_applicable("systemd-networkd is not started beside another program"));
-    }
+    let programs = dialect::programs(&guest);
     let network = &guest.linux.network;
     let entry = |fact: &crate::facts::Fact<Vec<crate::facts::InterfaceFacts>>| -> Result<Option<String>, Skip> {
-        let found =
-            fact.known()?.into_iter().flatten().find(|one| one.path.starts_with("/etc/") && dialect::is_for_eth0(one) && !one.unmanaged);
-        Ok(found.map(|one| one.path.clone()))
+        let is = |one: &&crate::facts::InterfaceFacts| one.path.starts_with("/etc/") && dialect::is_for_eth0(one) && !one.unmanaged;
+        Ok(fact.known()?.into_iter().flatten().find(is).map(|one| one.path.clone()))
     };
-    let Some(networkd) = entry(&network.networkd)? else { return Ok(vec![]) };
+    let none = || Skip::not_applicable("systemd-networkd does not configure eth0 beside another program");
+    if guest.linux.network.netplan.known()?.is_some() {
+        return Err(none());
+    }
+    let networkd = entry(&network.networkd)?.ok_or_else(none)?;
+    if !programs.starts("systemd-networkd")? {
+        return Err(none());
+    }
     for (program, unit, fact) in
         [("ifupdown", "networking.service", &network.ifupdown), ("NetworkManager", "NetworkManager.service", &network.network_manager)]
     {
-        if !programs.contains(&program) {
-            continue;
-        }
-        if let Some(other) = entry(fact)? {
+        if let Some(other) = entry(fact)?
+            && programs.starts(program)?
+        {
             return Ok(vec![Finding {
                 message: format!(
                     "{program} ({other}) and systemd-networkd ({networkd}) both start and both configure eth0; which of them wins is chance"
