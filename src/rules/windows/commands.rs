@@ -15,6 +15,27 @@ pub(in crate::rules) fn service(name: &str, start: &str) -> String {
     format!("Set-Service -Name {name} -StartupType {start}")
 }
 
+/// The key under `HKLM` that holds the settings of a service or driver.
+pub(in crate::rules) fn service_key(name: &str) -> String {
+    format!(r"HKLM\SYSTEM\CurrentControlSet\Services\{name}")
+}
+
+/// Sets the value `Start` of a driver, which `Set-Service` does not see.
+pub(in crate::rules) fn driver(name: &str, start: u32) -> String {
+    reg_add(&service_key(name), "Start", "REG_DWORD", &start.to_string())
+}
+
+/// Several commands on one line.
+pub(in crate::rules) fn line(commands: &[String]) -> String {
+    let mut once: Vec<&str> = Vec::new();
+    for command in commands {
+        if !once.contains(&command.as_str()) {
+            once.push(command);
+        }
+    }
+    once.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +45,7 @@ mod tests {
         assert_eq!(reg_add(r"HKLM\SYSTEM\X", "Start", "REG_DWORD", "2"), r#"reg add "HKLM\SYSTEM\X" /v Start /t REG_DWORD /d 2 /f"#);
         assert_eq!(reg_delete(r"HKLM\SYSTEM\X", "Start"), r#"reg delete "HKLM\SYSTEM\X" /v Start /f"#);
         assert_eq!(service("Dhcp", "Automatic"), "Set-Service -Name Dhcp -StartupType Automatic");
+        assert_eq!(driver("cdrom", 1), r#"reg add "HKLM\SYSTEM\CurrentControlSet\Services\cdrom" /v Start /t REG_DWORD /d 1 /f"#);
+        assert_eq!(line(&["a".to_owned(), "b".to_owned(), "a".to_owned()]), "a; b");
     }
 }

@@ -1,6 +1,7 @@
 //! Rules about a Windows on the disk.
 
 pub(in crate::rules) mod agent;
+pub(in crate::rules) mod checks;
 pub(in crate::rules) mod commands;
 pub(in crate::rules) mod remote;
 pub(in crate::rules) mod settings;
