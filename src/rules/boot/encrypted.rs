@@ -7,7 +7,7 @@ pub(in crate::rules) static BITLOCKER: Rule = Rule {
     code: "GEN017",
     name: "bitlocker",
     requirement: "G-17",
-    also: &[],
+    also: &["W-60"],
     severity: Severity::Error,
     marketplace: None,
     profile: Profile::Azure,

@@ -15,7 +15,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "Linux OS disks, used as generalized",
     summary: "Files that an installer has written for one machine are gone.",
     azure_error: None,
-    source: source::LINUX_UBUNTU,
+    source: source::PREPARE_UBUNTU,
     docs: r"## What it checks
 
 Files of Ubuntu's installers in `/etc/cloud/cloud.cfg.d` and `/etc/netplan` that pin a data source, keep cloud-init away from the network,
@@ -70,7 +70,7 @@ pub(in crate::rules) static MODULES: Rule = Rule {
     applies_to: "Linux OS disks with cloud-init before 23, on Red Hat's and SUSE's systems",
     summary: "An older cloud-init runs disk_setup and mounts.",
     azure_error: None,
-    source: source::LINUX_RED_HAT,
+    source: source::PREPARE_RHEL,
     docs: r"## What it checks
 
 That `cloud_init_modules` lists `disk_setup` and `mounts`, for cloud-init before 23.

@@ -17,7 +17,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     azure_error: Some(
         "OS Provisioning for VM '<n>' did not finish in the allotted time. The VM may still finish provisioning successfully…",
     ),
-    source: source::LINUX_UBUNTU,
+    source: source::PREPARE_UBUNTU,
     docs: r"## What it checks
 
 Where cloud-init provisions: `datasource_list` of its merged configuration, and `datasource` of `/etc/cloud/ds-identify.cfg`.

@@ -47,7 +47,7 @@ pub(in crate::rules) static UNITS: Rule = Rule {
     azure_error: Some(
         "OS Provisioning for VM '<n>' did not finish in the allotted time. The VM may still finish provisioning successfully…",
     ),
-    source: source::LINUX_SUSE,
+    source: source::PREPARE_SUSE,
     docs: r"## What it checks
 
 Where cloud-init is installed and the Azure Linux agent does not provision by itself: every stage must be enabled, `cloud-init-local`,

@@ -67,7 +67,7 @@ pub(in crate::rules) static TARGET: Rule = Rule {
     applies_to: "Linux OS disks",
     summary: "sudo asks for the password of the one who calls it.",
     azure_error: None,
-    source: source::LINUX_SUSE,
+    source: source::PREPARE_SUSE,
     docs: r"## What it checks
 
 `Defaults targetpw` together with `ALL ALL=(ALL) ALL` in the rules of sudo, as SUSE's installations have them.

@@ -120,7 +120,7 @@ pub(in crate::rules) static TWICE: Rule = Rule {
     applies_to: "Linux OS disks with the Azure Linux agent, where cloud-init provisions",
     summary: "The Azure Linux agent leaves the temporary disk to cloud-init where cloud-init provisions.",
     azure_error: None,
-    source: source::LINUX_RED_HAT,
+    source: source::PREPARE_RHEL,
     docs: r"## What it checks
 
 `ResourceDisk.Format` and `ResourceDisk.EnableSwap` in the agent's configuration, where cloud-init starts. Without cloud-init the agent is

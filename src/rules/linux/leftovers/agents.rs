@@ -89,7 +89,7 @@ before.",
 
 pub(in crate::rules) static EXTENSIONS: Rule = Rule {
     code: "LNX061",
-    name: "extensions-left",
+    name: "extension-state-left",
     requirement: "L-61",
     also: &[],
     severity: Severity::Warning,

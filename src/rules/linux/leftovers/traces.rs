@@ -230,7 +230,7 @@ pub(in crate::rules) static SUBSCRIBED: Rule = Rule {
     applies_to: "Linux OS disks, used as generalized",
     summary: "No subscription of an earlier machine is left.",
     azure_error: None,
-    source: source::LINUX_RED_HAT,
+    source: source::PREPARE_RHEL,
     docs: r"## What it checks
 
 Registrations with Red Hat, SUSE and Ubuntu Pro, by the certificates and credentials that they leave.

@@ -16,7 +16,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "Linux OS disks with NetworkManager",
     summary: "NetworkManager leaves the second adapter of accelerated networking alone.",
     azure_error: None,
-    source: source::LINUX_RED_HAT,
+    source: source::PREPARE_RHEL,
     docs: r"## What it checks
 
 Where NetworkManager starts: a rule of udev (`68-azure-sriov-nm-unmanaged.rules`) or `unmanaged-devices` of NetworkManager for the drivers

@@ -45,7 +45,7 @@ pub(in crate::rules) static STATIC: Rule = Rule {
     applies_to: "Linux OS disks",
     summary: "No entry gives eth0 an address of its own.",
     azure_error: None,
-    source: source::LINUX_UBUNTU,
+    source: source::PREPARE_UBUNTU,
     docs: r"## What it checks
 
 Entries for `eth0`, or for a pattern that fits it, that list an address and do not use DHCP, in the files of a program that starts. Files
@@ -73,7 +73,7 @@ pub(in crate::rules) static BOUND: Rule = Rule {
     applies_to: "Linux OS disks",
     summary: "The configuration of eth0 is not bound to the hardware address of another machine.",
     azure_error: None,
-    source: source::LINUX_SUSE,
+    source: source::PREPARE_SUSE,
     docs: r"## What it checks
 
 Where nothing else gives `eth0` an address by DHCP: entries that are for one hardware address only (`match: macaddress`, `HWADDR`,
@@ -100,7 +100,7 @@ pub(in crate::rules) static FOREIGN: Rule = Rule {
     applies_to: "Linux OS disks",
     summary: "No entry waits for a network adapter that Azure does not have.",
     azure_error: None,
-    source: source::LINUX_UBUNTU,
+    source: source::PREPARE_UBUNTU,
     docs: r"## What it checks
 
 Where `eth0` is configured: further entries for names such as `ens3`, `ens160` or `enp0s3`.
@@ -126,7 +126,7 @@ pub(in crate::rules) static SERVICE: Rule = Rule {
     applies_to: "Linux OS disks",
     summary: "A program that configures the network starts by itself.",
     azure_error: None,
-    source: source::LINUX_RED_HAT,
+    source: source::PREPARE_RHEL,
     docs: r"## What it checks
 
 That one of NetworkManager, systemd-networkd, ifupdown, the scripts of Red Hat and SUSE, wicked and dhcpcd starts by itself, where one of

@@ -14,7 +14,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "Linux OS disks with a generator of names",
     summary: "eth0 is not the name of another machine's network adapter.",
     azure_error: None,
-    source: source::LINUX_RED_HAT,
+    source: source::PREPARE_RHEL,
     docs: r"## What it checks
 
 `70-persistent-net.rules` that names interfaces, together with a generator (`75-persistent-net-generator.rules`) that is not masked.
@@ -41,7 +41,7 @@ pub(in crate::rules) static LEFT: Rule = Rule {
     applies_to: "Linux OS disks",
     summary: "No rule of udev names the network adapters of another machine.",
     azure_error: None,
-    source: source::LINUX_SUSE,
+    source: source::PREPARE_SUSE,
     docs: r"## What it checks
 
 Files such as `/etc/udev/rules.d/70-persistent-net.rules` that name interfaces, where no generator writes more of them; and a generator

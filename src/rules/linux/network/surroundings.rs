@@ -15,7 +15,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "SUSE's Linux OS disks",
     summary: "The host name does not come from DHCP.",
     azure_error: None,
-    source: source::LINUX_SUSE,
+    source: source::PREPARE_SUSE,
     docs: r#"## What it checks
 
 `DHCLIENT_SET_HOSTNAME` in `/etc/sysconfig/network/dhcp`, as SUSE has it. The host name itself is another rule's.

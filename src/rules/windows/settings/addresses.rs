@@ -9,7 +9,7 @@ use crate::rules::{Check, Judgement, Profile, Rule, Severity, Skip, Subject, Tar
 // is usually left behind with the old adapter.
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "WIN115",
-    name: "static-address",
+    name: "static-ip-address",
     requirement: "W-15",
     also: &[],
     severity: Severity::Warning,
