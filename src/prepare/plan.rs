@@ -118,7 +118,7 @@ pub fn plan<'a>(
 fn need(remedy: &Remedy) -> Option<Need> {
     match remedy {
         Remedy::Prepare(need) => Some(*need),
-        Remedy::Hand(_) => None,
+        Remedy::Hand(_) | Remedy::Steps(_) => None,
     }
 }
 
@@ -134,7 +134,7 @@ fn describe(facts: &DiskFacts) -> String {
 /// The findings that stop `prepare` before it writes: as heavy as counts, curable by hand only, and not accepted.
 pub fn blockers<'a>(findings: impl Iterator<Item = &'a Found>, fail_on: Severity, allowed: &[String]) -> Vec<&'a Found> {
     findings
-        .filter(|found| found.severity >= fail_on && found.waived.is_none() && matches!(found.finding.remedy, Remedy::Hand(_)))
+        .filter(|found| found.severity >= fail_on && found.waived.is_none() && found.finding.remedy.is_by_hand())
         .filter(|found| !allowed.iter().any(|code| code == found.rule.code))
         .collect()
 }

@@ -76,7 +76,7 @@ fn finding(found: &Found) -> Value {
         "required": found.finding.required,
         "place": place,
         "azure_error": found.rule.azure_error,
-        "remedy": { "by": found.finding.remedy.by(), "text": found.finding.remedy.text() },
+        "remedy": { "by": found.finding.remedy.by(), "text": found.finding.remedy.text(), "steps": found.finding.remedy.steps() },
         "waived": found.waived,
     })
 }

@@ -45,6 +45,8 @@ pub enum Remedy {
     Prepare(Need),
     /// Only a person can; the instruction.
     Hand(String),
+    /// Only a person can; the instructions in the order in which they are followed.
+    Steps(Vec<String>),
 }
 
 /// What must become true of the written disk. A plan merges these, so that several findings may share one write.
@@ -79,21 +81,53 @@ impl Remedy {
     pub fn by(&self) -> &'static str {
         match self {
             Self::Prepare(_) => "prepare",
-            Self::Hand(_) => "hand",
+            Self::Hand(_) | Self::Steps(_) => "hand",
         }
     }
 
-    /// The instruction.
+    /// Whether only a person can.
+    #[must_use]
+    pub fn is_by_hand(&self) -> bool {
+        matches!(self, Self::Hand(_) | Self::Steps(_))
+    }
+
+    /// The instruction on one line; several are numbered: `1. this; 2. that`.
     #[must_use]
     pub fn text(&self) -> String {
+        match self.steps().as_slice() {
+            [only] => only.clone(),
+            steps => (1_usize..).zip(steps).map(|(number, step)| format!("{number}. {step}")).collect::<Vec<_>>().join("; "),
+        }
+    }
+
+    /// The instructions, one after the other.
+    #[must_use]
+    pub fn steps(&self) -> Vec<String> {
         match self {
-            Self::Prepare(need) => need.text(),
-            Self::Hand(text) => text.clone(),
+            Self::Prepare(need) => vec![need.text()],
+            Self::Hand(text) => vec![text.clone()],
+            Self::Steps(steps) => steps.clone(),
         }
     }
 
     /// By hand, with the instruction.
     pub fn hand(text: impl Into<String>) -> Self {
         Self::Hand(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_one_text_and_a_list() {
+        let steps = Remedy::Steps(vec!["shut it down".to_owned(), "copy it".to_owned()]);
+        assert_eq!((steps.by(), steps.text().as_str()), ("hand", "1. shut it down; 2. copy it"));
+        assert_eq!(steps.steps(), ["shut it down", "copy it"]);
+        let hand = Remedy::hand("copy it");
+        assert_eq!((hand.is_by_hand(), hand.text().as_str(), hand.steps().len()), (true, "copy it", 1));
+        let prepare = Remedy::Prepare(Need::Rewrite);
+        assert_eq!((prepare.is_by_hand(), prepare.by()), (false, "prepare"));
     }
 }

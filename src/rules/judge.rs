@@ -41,6 +41,24 @@ pub struct Found {
     pub waived: Option<String>,
 }
 
+impl Found {
+    /// Its place in the order in which findings are cured by hand: which disks there are, the file, booting, the guest's settings, and
+    /// generalizing last, after which the machine is not started any more.
+    #[must_use]
+    pub fn cure_order(&self) -> (u8, u32) {
+        let family = self.rule.code.get(..3).unwrap_or_default();
+        let (row, number) = self.rule.requirement.split_once('-').unwrap_or_default();
+        let rank = match (family, row, number) {
+            ("WGN" | "LGN", ..) | ("IMG", "M", "08") => 4,
+            ("IMG", ..) => 0,
+            ("VHD", ..) => 1,
+            ("GEN", ..) => 2,
+            _ => 3,
+        };
+        (rank, number.parse().unwrap_or(u32::MAX))
+    }
+}
+
 /// The word at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -120,5 +138,22 @@ impl Outcomes {
         self.outcomes.iter().filter(|outcome| {
             outcome.severity == Severity::Error && outcome.waived.is_none() && matches!(outcome.result, Err(Skip::Undecided(_)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Remedy;
+
+    #[test]
+    fn what_is_cured_first() {
+        let of = |code: &str| {
+            let rule = RULES.iter().find(|rule| rule.code == code).expect(code);
+            let finding =
+                Finding { message: String::new(), actual: String::new(), required: String::new(), place: None, remedy: Remedy::hand("x") };
+            Found { rule, disk: None, severity: rule.severity, finding, waived: None }.cure_order()
+        };
+        assert!(["IMG001", "IMG002", "VHD001", "VHD019", "GEN005", "IMG008"].is_sorted_by_key(|code| of(code)));
     }
 }

@@ -72,11 +72,12 @@ impl<'a> Part<'a> {
             let group = match &found.finding.remedy {
                 _ if found.waived.is_some() => &mut part.waived,
                 _ if found.severity < checked.target.fail_on => &mut part.light,
-                Remedy::Hand(_) => &mut part.hand,
+                Remedy::Hand(_) | Remedy::Steps(_) => &mut part.hand,
                 Remedy::Prepare(_) => &mut part.prepare,
             };
             group.push(found);
         }
+        part.hand.sort_by_key(|found| found.cure_order());
         part
     }
 
@@ -147,6 +148,7 @@ fn finding(page: &mut Page<'_>, found: &Found) {
     let cure = match &found.finding.remedy {
         Remedy::Prepare(need) => need.text(),
         Remedy::Hand(text) => format!("by hand: {text}"),
+        Remedy::Steps(_) => "by hand, step by step:".to_owned(),
     };
     let waived = found.waived.as_ref().map(|reason| if reason.is_empty() { "no reason given".to_owned() } else { reason.clone() });
     let rows = [
@@ -161,6 +163,12 @@ fn finding(page: &mut Page<'_>, found: &Found) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             let ink = if key == "cure" { Ink::Green } else { Ink::Dim };
             page.entry(2, &ink.text(key), 8, &[plain(value)]);
+        }
+        if let ("cure", Remedy::Steps(steps)) = (key, &found.finding.remedy) {
+            for (number, step) in (1_usize..).zip(steps) {
+                let head = format!("          {number:>2}. ");
+                page.flow(&[plain(head)], 14, &[plain(step)]);
+            }
         }
     }
 }

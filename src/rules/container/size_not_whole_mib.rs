@@ -8,7 +8,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     code: "VHD003",
     name: "size-not-whole-mib",
     requirement: "C-03",
-    also: &[],
+    also: &["X-05"],
     severity: Severity::Error,
     marketplace: None,
     profile: Profile::Azure,

@@ -3,7 +3,7 @@
 pub(in crate::rules) mod linux;
 pub(in crate::rules) mod windows;
 
-use super::{Check, Finding, Rule, Skip, Subject, Target};
+use super::{Check, Finding, Judgement, Rule, Skip, Subject, Target};
 use crate::bytes::{GIB, MIB, SECTOR};
 use crate::facts::*;
 
@@ -180,6 +180,7 @@ pub(in crate::rules) fn healthy_data() -> DiskFacts {
     facts.partitions = Fact::Known(vec![partition(1, MIB, 99 * GIB, LINUX, Fact::Known(content("xfs")))]);
     if let Fact::Known(table) = &mut facts.partition_table {
         table.boot_code = None;
+        table.disk_guid = Some("7d0a4c11-2b8e-4a57-8d0f-64c1f2b39a05".to_owned());
     }
     facts
 }
@@ -360,7 +361,17 @@ pub(in crate::rules) fn ask(rule: &Rule, facts: &DiskFacts) -> String {
 /// As [`ask`], of a disk in an image and for a target.
 pub(in crate::rules) fn ask_for(rule: &Rule, subject: &Subject<'_>, target: &Target) -> String {
     let Check::Disk(check) = rule.check else { panic!("{} asks images", rule.code) };
-    match check(subject, target) {
+    answer(rule, check(subject, target))
+}
+
+/// What a rule over the disks of an image says of them.
+pub(in crate::rules) fn ask_image(rule: &Rule, subjects: &[Subject<'_>], target: &Target) -> String {
+    let Check::Image(check) = rule.check else { panic!("{} asks disks", rule.code) };
+    answer(rule, check(subjects, target))
+}
+
+fn answer(rule: &Rule, judgement: Judgement) -> String {
+    match judgement {
         Err(Skip::NotApplicable(reason)) => {
             sentence(rule, &reason);
             "not applicable".to_owned()
