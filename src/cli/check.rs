@@ -31,6 +31,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
         return Ok(Status::Failed);
     }
     if !args.asking.data.is_empty() {
+        disks::check_parents(opened.iter().map(|(disk, _)| disk))?;
         disks::join_each(&mut opened, |(disk, _)| &disk.inspected, |(disk, _)| &mut disk.inspected)?;
     }
     for (disk, lun) in &mut opened {

@@ -158,6 +158,18 @@ pub(super) fn check_data(os: &[PathBuf], asking: &Asking) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Fails where a disk of the image is what another one stands on: it is no disk of its own, and both would hold the same data.
+pub(super) fn check_parents<'a>(disks: impl Iterator<Item = &'a Opened> + Clone) -> anyhow::Result<()> {
+    for child in disks.clone() {
+        for parent in child.sources().skip(1).map(identity) {
+            if let Some(disk) = disks.clone().find(|disk| identity(&disk.path) == parent) {
+                anyhow::bail!("'{}' is the parent of '{}'; it cannot be a disk of the same image", shown(&disk.path), shown(&child.path));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What tells one file from another.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FileId {

@@ -12,6 +12,7 @@ mod progress;
 mod rules;
 mod status;
 mod verify;
+mod writing;
 
 pub use args::Cli;
 pub use status::Status;

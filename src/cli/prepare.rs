@@ -3,18 +3,19 @@
 use super::args::{Common, DigestChoice, PrepareArgs};
 use super::check::{image_kind, judge_all};
 use super::disks::{self, Opened, shown};
-use super::progress::Shown;
+use super::progress::Bars;
+use super::writing::{self, CannotWrite, Job};
 use super::{Status, interrupt, output};
 use crate::bytes::{Bytes, SECTOR};
 use crate::container::OpenError;
 use crate::facts::json::SCHEMA_VERSION;
 use crate::facts::{DiskFacts, Role};
 use crate::inspect::Inspected;
-use crate::prepare::copy::{Copied, CopyError, CopyOptions};
-use crate::prepare::staged::Verified;
-use crate::prepare::{self, Disk, Identity, Image, MANIFEST, Manifest, Plan, SUMS, Tool, Waived, WriteError};
+use crate::prepare::copy::{Copied, CopyOptions};
+use crate::prepare::staged::{Staged, Verified};
+use crate::prepare::{self, Accepted, Disk, Identity, Image, MANIFEST, Manifest, Plan, SUMS, Share, Tool, Waived};
 use crate::report::{Checked, Planned, Prepared, Stage, json, text};
-use crate::rules::{Outcomes, Subject, Target, Verdict};
+use crate::rules::{Found, Outcomes, Subject, Target, Verdict};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
@@ -80,14 +81,19 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
     }
 
     let cancel = interrupt::defer();
-    let mut written: Vec<(Verified, Copied)> = Vec::new();
-    for ((candidate, image), expected) in candidates.iter().zip(&images).zip(&alone) {
-        match write_one(args, common, candidate, image, expected, &directory, &cancel) {
-            Ok(one) => written.push(one),
-            Err(WriteError::Copy(CopyError::Cancelled)) => return Ok(interrupt::status()),
-            Err(error) => return Err(error).with_context(|| format!("cannot write '{}'", shown(&directory.join(&candidate.name)))),
+    let bars = Bars::new(common, candidates.iter().map(|candidate| candidate.name.as_str()));
+    let share = Share::new();
+    let options = CopyOptions { threads: None, fsverity: args.digest == DigestChoice::Fsverity, sha256: args.sha256, share: Some(&share) };
+    let named = candidates.iter().map(|candidate| candidate.name.as_str());
+    let jobs: Vec<Job<'_>> = named.zip(&images).zip(&alone).map(|((name, image), expected)| Job { name, image, expected }).collect();
+    let written = match writing::write_all(&jobs, &directory, &options, &bars, &cancel) {
+        Ok(written) => written,
+        Err(CannotWrite::Cancelled) => return Ok(interrupt::status()),
+        Err(CannotWrite::Disk(place, error)) => {
+            let name = candidates.get(place).map(|candidate| candidate.name.as_str()).unwrap_or_default();
+            return Err(error).with_context(|| format!("cannot write '{}'", shown(&directory.join(name))));
         }
-    }
+    };
     for candidate in &candidates {
         candidate.opened.unchanged().context("nothing was written")?;
     }
@@ -129,6 +135,10 @@ fn check_outputs(args: &PrepareArgs, name: &str, directory: &Path) -> anyhow::Re
     }
     if let Ok(metadata) = std::fs::metadata(directory) {
         anyhow::ensure!(metadata.is_dir(), "the output '{}' is not a directory", shown(directory));
+    }
+    if !args.dry_run {
+        // Leaves nothing, and tells of a directory that takes no files before an hour of reading.
+        Staged::new(directory, false).map(drop).with_context(|| format!("cannot write into '{}'", shown(directory)))?;
     }
     refuse_sources(args, name, directory, std::iter::once(&args.disk).chain(data_paths(args)).map(PathBuf::as_path))?;
     let has_manifest = directory.join(MANIFEST).exists();
@@ -196,6 +206,7 @@ fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
             Ok(Candidate { opened, lun, name, identity, plan: None })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
+    disks::check_parents(all.iter().map(|one| &one.opened))?;
     disks::join_each(&mut all, |one| &one.opened.inspected, |one| &mut one.opened.inspected)?;
     for one in &mut all {
         disks::take_role(&mut one.opened, one.lun, &args.asking);
@@ -262,30 +273,13 @@ fn inspect_all(candidates: &[Candidate], images: &[Bytes], directory: &Path) -> 
     candidates.iter().zip(images).map(inspect).collect()
 }
 
-fn write_one(
-    args: &PrepareArgs,
-    common: &Common,
-    candidate: &Candidate,
-    image: &Bytes,
-    expected: &DiskFacts,
-    directory: &Path,
-    cancel: &std::sync::atomic::AtomicBool,
-) -> Result<(Verified, Copied), WriteError> {
-    let options = CopyOptions { threads: None, fsverity: args.digest == DigestChoice::Fsverity, sha256: args.sha256 };
-    let progress = Shown::new(common, "write", &candidate.name, image.size());
-    let outcome = prepare::write(image, directory, args.overwrite, &options, &progress, cancel);
-    progress.finish();
-    let (sealed, copied) = outcome?;
-    let verified = prepare::reread(sealed, &directory.join(&candidate.name), expected)?;
-    Ok((verified, copied))
-}
-
 fn manifest(args: &PrepareArgs, name: &str, candidates: &[Candidate], written: &[(Verified, Copied)], checked: &Checked<'_>) -> Manifest {
     let os = candidates.first().map(|candidate| &candidate.opened.inspected.facts);
     let boot = os.and_then(|facts| facts.boot.value());
     let family = os.and_then(|facts| facts.os.value()).and_then(|os| os.family.value().copied());
     let found_generation = boot.and_then(|boot| boot.generations.value()).and_then(|list| list.last().copied());
-    let disks = candidates.iter().zip(written).map(|(candidate, (_, copied))| disk(args, candidate, copied));
+    let disks = candidates.iter().zip(written).zip(checked.disks);
+    let disks = disks.map(|((candidate, (_, copied)), written)| disk(args, candidate, written, copied));
     let mut undecided: Vec<String> = checked.outcomes.undecided_errors().map(|outcome| outcome.rule.code.to_owned()).collect();
     undecided.dedup();
     Manifest {
@@ -306,12 +300,26 @@ fn manifest(args: &PrepareArgs, name: &str, candidates: &[Candidate], written: &
         verdict: checked.verdict().as_str().to_owned(),
         allowed: args.allow.clone(),
         waived: args.asking.waive.iter().map(|(code, reason)| Waived { code: code.clone(), reason: reason.clone() }).collect(),
+        accepted: accepted(args, candidates, checked),
         undecided,
         profile: checked.target.profile.to_string(),
     }
 }
 
-fn disk(args: &PrepareArgs, candidate: &Candidate, copied: &Copied) -> Disk {
+/// The findings that are left on what was written, because somebody accepted them.
+fn accepted(args: &PrepareArgs, candidates: &[Candidate], checked: &Checked<'_>) -> Vec<Accepted> {
+    let by = |code: &str| if args.allow.iter().any(|allowed| allowed == code) { "allow" } else { "waive" };
+    let one = |found: &Found| Accepted {
+        code: found.rule.code.to_owned(),
+        rule: found.rule.name.to_owned(),
+        file: found.disk.and_then(|place| candidates.get(place)).map(|candidate| candidate.name.clone()),
+        message: found.finding.message.clone(),
+        by: by(found.rule.code).to_owned(),
+    };
+    checked.outcomes.findings.iter().filter(|found| found.waived.is_some()).map(one).collect()
+}
+
+fn disk(args: &PrepareArgs, candidate: &Candidate, written: &DiskFacts, copied: &Copied) -> Disk {
     let facts = &candidate.opened.inspected.facts;
     let is_data = candidate.lun.is_some() || args.asking.role.map(Role::from) == Some(Role::Data);
     let footer = facts.footer.value().or(facts.footer_copy.value());
@@ -319,6 +327,7 @@ fn disk(args: &PrepareArgs, candidate: &Candidate, copied: &Copied) -> Disk {
         role: Some(if is_data { "data" } else { "os" }.to_owned()),
         lun: candidate.lun,
         file: candidate.name.clone(),
+        unique_id: written.footer.value().map(|footer| footer.unique_id.clone()),
         virtual_size: copied.size.saturating_sub(SECTOR),
         upload_size_bytes: copied.size,
         fsverity: copied.fsverity.map(|digest| digest.to_string()),
@@ -334,7 +343,8 @@ fn disk(args: &PrepareArgs, candidate: &Candidate, copied: &Copied) -> Disk {
     }
 }
 
-/// Names everything, the manifest last: where it is missing, the image is not finished.
+/// Names everything, the manifest last: where it is missing, the image is not finished. All of it, or nothing, and then what was there
+/// before is there again.
 fn publish(
     args: &PrepareArgs,
     directory: &Path,
@@ -343,26 +353,23 @@ fn publish(
     manifest: &Manifest,
 ) -> anyhow::Result<()> {
     let fail = || format!("cannot write into '{}'", shown(directory));
-    if args.overwrite {
-        // From here on, until the new one stands, there is no finished image. What the earlier one's digests said goes with it.
-        if remove(&directory.join(MANIFEST)).with_context(fail)? {
-            remove(&directory.join(SUMS)).with_context(fail)?;
+    let sums = manifest.sums();
+    let disks = candidates.iter().zip(written).map(|(candidate, (verified, _))| (candidate.name.clone(), verified));
+    let mut files: Vec<(String, Verified)> = disks.collect();
+    for (name, text) in [(SUMS, sums.clone()), (MANIFEST, Some(manifest.to_json()?))] {
+        if let Some(text) = text {
+            files.push((name.to_owned(), prepare::stage_text(directory, &text).with_context(fail)?));
         }
     }
-    for (candidate, (verified, _)) in candidates.iter().zip(written) {
-        verified.publish(directory, &candidate.name).with_context(fail)?;
+    let mut earlier = Vec::new();
+    if args.overwrite {
+        // The manifest goes first: from then on, until the new one stands, there is no finished image.
+        earlier.push(MANIFEST.to_owned());
+        earlier.extend(candidates.iter().map(|candidate| candidate.name.clone()));
+        // What the earlier image's digests said goes with it; those of nobody's image stay.
+        if sums.is_some() || directory.join(MANIFEST).exists() {
+            earlier.push(SUMS.to_owned());
+        }
     }
-    if let Some(sums) = manifest.sums() {
-        prepare::publish_text(directory, SUMS, &sums, args.overwrite).with_context(fail)?;
-    }
-    prepare::publish_text(directory, MANIFEST, &manifest.to_json()?, args.overwrite).with_context(fail)
-}
-
-/// Removes a file; whether there was one.
-fn remove(path: &Path) -> std::io::Result<bool> {
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    prepare::publish_all(directory, files, &earlier).with_context(fail)
 }

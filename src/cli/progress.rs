@@ -3,7 +3,7 @@
 use super::args::{Common, ProgressChoice};
 use crate::bytes::printable;
 use crate::prepare::copy::Progress;
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,36 @@ use std::time::Instant;
 
 /// Milliseconds between two lines of JSON, at least.
 const JSON_EVERY: u64 = 200;
+
+/// Progress of files that are worked on at the same time: their bars stand below each other, in one column.
+#[derive(Debug)]
+pub(super) struct Bars {
+    how: How,
+    /// Characters of the longest name.
+    widest: usize,
+}
+
+/// How progress is shown.
+#[derive(Debug)]
+enum How {
+    Silent,
+    Bars(MultiProgress),
+    Json,
+}
+
+impl Bars {
+    /// For files of these names.
+    pub(super) fn new<'a>(common: &Common, names: impl Iterator<Item = &'a str>) -> Self {
+        let how = match common.progress {
+            ProgressChoice::Json => How::Json,
+            ProgressChoice::Auto if io::stderr().is_terminal() && !common.quiet => {
+                How::Bars(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()))
+            }
+            ProgressChoice::Auto | ProgressChoice::None => How::Silent,
+        };
+        Self { how, widest: names.map(|name| printable(name).chars().count()).max().unwrap_or(0) }
+    }
+}
 
 /// Progress of one file.
 #[derive(Debug)]
@@ -38,9 +68,9 @@ pub(super) struct Lines {
 
 impl Shown {
     /// Progress of `event` ("write", "verify") on a file of `total` bytes.
-    pub(super) fn new(common: &Common, event: &'static str, file: &str, total: u64) -> Self {
-        match common.progress {
-            ProgressChoice::Json => Self::Json(Lines {
+    pub(super) fn new(bars: &Bars, event: &'static str, file: &str, total: u64) -> Self {
+        match &bars.how {
+            How::Json => Self::Json(Lines {
                 event,
                 file: file.to_owned(),
                 total,
@@ -49,24 +79,29 @@ impl Shown {
                 started: Instant::now(),
                 last: AtomicU64::new(0),
             }),
-            ProgressChoice::Auto if io::stderr().is_terminal() && !common.quiet => Self::bar(event, file, total),
-            ProgressChoice::Auto | ProgressChoice::None => Self::Silent,
+            How::Bars(all) => {
+                let style =
+                    ProgressStyle::with_template("{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {prefix} empty {eta} left");
+                let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+                let bar = all.add(ProgressBar::new(total).with_style(style));
+                let widest = bars.widest;
+                bar.set_message(format!("{event} {:<widest$}", printable(file)));
+                Self::Bar(bar, AtomicU64::new(0))
+            }
+            How::Silent => Self::Silent,
         }
     }
 
-    fn bar(event: &str, file: &str, total: u64) -> Self {
-        let style = ProgressStyle::with_template("{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {prefix} empty {eta} left");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style);
-        bar.set_message(format!("{event} {}", printable(file)));
-        Self::Bar(bar, AtomicU64::new(0))
-    }
-
     /// Takes the bar away, or writes the last line.
-    pub(super) fn finish(&self) {
+    pub(super) fn finish(&self, bars: &Bars) {
         match self {
             Self::Silent => {}
-            Self::Bar(bar, _) => bar.finish_and_clear(),
+            Self::Bar(bar, _) => {
+                bar.finish_and_clear();
+                if let How::Bars(all) = &bars.how {
+                    all.remove(bar);
+                }
+            }
             Self::Json(lines) => lines.write(true),
         }
     }

@@ -3,7 +3,7 @@
 use super::args::{Common, VerifyArgs};
 use super::check::judge_all;
 use super::disks::{shown, verify_access};
-use super::progress::Shown;
+use super::progress::{Bars, Shown};
 use super::{Status, interrupt, output};
 use crate::bytes::{HostFile, ReadAt, int_usize, read_vec};
 use crate::facts::{DiskFacts, Fact, Role, State};
@@ -17,11 +17,12 @@ use anyhow::Context;
 pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> {
     let manifest = read_manifest(args)?;
     let cancel = interrupt::defer();
+    let bars = Bars::new(common, manifest.disks.iter().map(|disk| disk.file.as_str()));
     let mut disks: Vec<Verified> = Vec::new();
     for disk in &manifest.disks {
-        let progress = Shown::new(common, "verify", &disk.file, disk.upload_size_bytes);
+        let progress = Shown::new(&bars, "verify", &disk.file, disk.upload_size_bytes);
         let verified = verify(&args.directory, disk, verify_access(common), &progress, &cancel);
-        progress.finish();
+        progress.finish(&bars);
         match verified {
             Ok(verified) => disks.push(verified),
             Err(CannotVerify::Copy(CopyError::Cancelled)) => return Ok(interrupt::status()),

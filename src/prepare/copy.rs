@@ -7,6 +7,7 @@
 //! the others run ahead of it.
 
 use super::fsverity::{self, BLOCK, Digest, GROUP, Tree};
+use super::share::{Share, default_threads};
 use crate::bytes::{Bytes, ReadAt, ReadError, int_u64, int_usize, is_zero};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -23,9 +24,6 @@ use std::thread;
 /// of the fs-verity tree.
 const CHUNK: usize = 2 * GROUP;
 
-/// Threads, unless told otherwise, at most. More wait for one another at the output's lock on most file systems.
-const THREADS: usize = 4;
-
 /// Buffers on their way to the hash of the whole file, beside those that threads are working on.
 const AHEAD: usize = 4;
 
@@ -36,13 +34,15 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What to do beside copying.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CopyOptions {
+pub struct CopyOptions<'a> {
     /// Threads that read, write and hash groups, 16 at most; by default one for each processor, up to four.
     pub threads: Option<NonZero<usize>>,
     /// Compute the fs-verity digest.
     pub fsverity: bool,
     /// Compute the SHA-256 of the whole file. Takes as long as hashing takes for its full length, holes included.
     pub sha256: bool,
+    /// What other copies at the same time work with too; by default the threads are its own.
+    pub share: Option<&'a Share>,
 }
 
 /// Hears how far a copy has come.
@@ -114,7 +114,13 @@ pub enum CopyError {
 /// # Errors
 ///
 /// The first failure that any thread met; by the time this returns, all have stopped. The output is then half written.
-pub fn copy(source: &Bytes, out: &File, options: &CopyOptions, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Copied, CopyError> {
+pub fn copy(
+    source: &Bytes,
+    out: &File,
+    options: &CopyOptions<'_>,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Copied, CopyError> {
     let size = source.size();
     let length = |cause| CopyError::Length { size, cause };
     // What an old file holds would shine through the holes of the new one.
@@ -130,14 +136,14 @@ pub fn copy(source: &Bytes, out: &File, options: &CopyOptions, progress: &dyn Pr
 /// # Errors
 ///
 /// As [`copy()`], writing aside.
-pub fn digest(source: &Bytes, options: &CopyOptions, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Copied, CopyError> {
+pub fn digest(source: &Bytes, options: &CopyOptions<'_>, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Copied, CopyError> {
     run(source.as_ref(), None, options, progress, cancel)
 }
 
 fn run(
     source: &dyn ReadAt,
     out: Option<&File>,
-    options: &CopyOptions,
+    options: &CopyOptions<'_>,
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<Copied, CopyError> {
@@ -172,10 +178,6 @@ fn run(
         Ok(())
     })?;
     Ok(tally.finish())
-}
-
-fn default_threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).min(THREADS)
 }
 
 /// The next piece of work: a hole, and the chunk behind it.
@@ -297,7 +299,7 @@ impl Piece {
 struct Crew<'a> {
     source: &'a dyn ReadAt,
     out: Option<&'a File>,
-    options: &'a CopyOptions,
+    options: &'a CopyOptions<'a>,
     cancel: &'a AtomicBool,
     walk: Mutex<Walk<'a>>,
     /// Buffers that the hash of the whole file is done with.
@@ -334,6 +336,7 @@ impl Crew<'_> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(CopyError::Cancelled);
         }
+        let _turn = self.options.share.map(Share::turn);
         let mut full = vec![false; job.len.div_ceil(BLOCK)];
         if job.len > 0 {
             buffer.resize(CHUNK, 0);
@@ -394,7 +397,7 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(size: u64, options: &CopyOptions, progress: &'a dyn Progress, cancel: &'a AtomicBool) -> Self {
+    fn new(size: u64, options: &CopyOptions<'_>, progress: &'a dyn Progress, cancel: &'a AtomicBool) -> Self {
         Self {
             progress,
             cancel,
@@ -531,7 +534,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-    const BOTH: CopyOptions = CopyOptions { threads: None, fsverity: true, sha256: true };
+    const BOTH: CopyOptions<'_> = CopyOptions { threads: None, fsverity: true, sha256: true, share: None };
     static GO_ON: AtomicBool = AtomicBool::new(false);
 
     /// Bytes with holes, which fail at the read that they are told to fail at.
@@ -606,7 +609,7 @@ mod tests {
         let mut last = None;
         for threads in [1, 2, 7] {
             for (fsverity, sha256) in [(false, false), (true, false), (false, true), (true, true)] {
-                let options = CopyOptions { threads: NonZero::new(threads), fsverity, sha256 };
+                let options = CopyOptions { threads: NonZero::new(threads), fsverity, sha256, share: None };
                 let out = tempfile::tempfile().unwrap();
                 let progress = Counter::default();
                 let copied = copy(&source, &out, &options, &progress, &GO_ON).unwrap();
@@ -727,7 +730,7 @@ mod tests {
                 let all = [0..size];
                 let source = Sparse { fail: Some(fail), ..Sparse::new(size, &all, &all) };
                 let out = tempfile::tempfile().unwrap();
-                let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256 };
+                let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256, share: None };
                 let error = copy(&(Arc::new(source) as Bytes), &out, &options, &(), &GO_ON).unwrap_err();
                 assert!(matches!(error, CopyError::Read(ReadError::Host { .. })), "{error}");
             }
@@ -739,7 +742,7 @@ mod tests {
         for sha256 in [false, true] {
             let size = 40 * MIB;
             let source: Bytes = Arc::new(Sparse { fail: Some(3), panic: true, ..Sparse::new(size, &[0..size], &[0..1]) });
-            let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256 };
+            let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256, share: None };
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| digest(&source, &options, &(), &GO_ON)));
             assert!(ended.is_err());
         }

@@ -49,7 +49,7 @@ pub fn write(
     image: &Bytes,
     dir: &Path,
     overwrite: bool,
-    options: &CopyOptions,
+    options: &CopyOptions<'_>,
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<(Sealed, Copied), WriteError> {
@@ -92,12 +92,24 @@ fn compare(planned: &DiskFacts, written: &DiskFacts) -> Result<(), WriteError> {
 ///
 /// The host's error.
 pub fn publish_text(dir: &Path, name: &str, text: &str, overwrite: bool) -> io::Result<()> {
+    written_text(Staged::new(dir, overwrite)?, text)?.publish(dir, name).map(drop)
+}
+
+/// A small file for `dir` that is complete but for its name, which must be free then.
+///
+/// # Errors
+///
+/// The host's error.
+pub fn stage_text(dir: &Path, text: &str) -> io::Result<Verified> {
+    written_text(Staged::new(dir, false)?, text)
+}
+
+fn written_text(staged: Staged, text: &str) -> io::Result<Verified> {
     use io::Write;
-    let staged = Staged::new(dir, overwrite)?;
     staged.file().write_all(text.as_bytes())?;
     let (verified, ()) = staged.seal()?.verify(|file| {
         let read = io::read_to_string(file)?;
         if read == text { Ok(()) } else { Err(io::Error::other("what was written reads back differently")) }
     })?;
-    verified.publish(dir, name).map(drop)
+    Ok(verified)
 }

@@ -30,6 +30,9 @@ pub struct Manifest {
     /// Findings that were waived, with their reasons.
     #[serde(default)]
     pub waived: Vec<Waived>,
+    /// Findings on what was written that were accepted, with their messages.
+    #[serde(default)]
+    pub accepted: Vec<Accepted>,
     /// Codes of rules that could not be decided, accepted with `--allow-undecided`.
     #[serde(default)]
     pub undecided: Vec<String>,
@@ -49,6 +52,21 @@ pub struct Waived {
     pub code: String,
     /// Why.
     pub reason: String,
+}
+
+/// A finding that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Code of the rule.
+    pub code: String,
+    /// Name of the rule.
+    pub rule: String,
+    /// File that it speaks of; `null` for the image.
+    pub file: Option<String>,
+    /// What was found.
+    pub message: String,
+    /// By which option: `allow` or `waive`.
+    pub by: String,
 }
 
 /// Name and version.
@@ -94,6 +112,9 @@ pub struct Disk {
     pub lun: Option<u8>,
     /// File name in this directory.
     pub file: String,
+    /// Unique id in its footer.
+    #[serde(default)]
+    pub unique_id: Option<String>,
     /// Bytes of the disk.
     pub virtual_size: u64,
     /// Bytes of the file: what `az disk create --upload-size-bytes` takes.

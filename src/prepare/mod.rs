@@ -7,11 +7,15 @@ mod host;
 mod image;
 mod manifest;
 mod plan;
+mod publish;
+mod share;
 pub mod staged;
 mod verify;
 
-pub use execute::{WriteError, inspect_planned, publish_text, reread, write};
+pub use execute::{WriteError, inspect_planned, publish_text, reread, stage_text, write};
 pub use image::{CannotBuild, Identity, build};
-pub use manifest::{BadManifest, Disk, Image, MANIFEST, MAX_MANIFEST, Manifest, SUMS, Source, Tool, Waived, is_plain_name};
+pub use manifest::{Accepted, BadManifest, Disk, Image, MANIFEST, MAX_MANIFEST, Manifest, SUMS, Source, Tool, Waived, is_plain_name};
 pub use plan::{CannotPlan, Plan, Step, blockers, plan};
+pub use publish::{CannotPublish, publish_all};
+pub use share::Share;
 pub use verify::{CannotVerify, Verified, verify};

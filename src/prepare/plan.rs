@@ -131,12 +131,15 @@ fn describe(facts: &DiskFacts) -> String {
     facts.kind.value().map_or(format.clone(), |kind| format!("{kind} {format}"))
 }
 
-/// The findings that stop `prepare` before it writes: as heavy as counts, curable by hand only, and not accepted.
+/// The findings that stop `prepare` before it writes: as heavy as counts, curable by hand only, and not accepted; in the order in which
+/// to cure them.
 pub fn blockers<'a>(findings: impl Iterator<Item = &'a Found>, fail_on: Severity, allowed: &[String]) -> Vec<&'a Found> {
-    findings
+    let mut blockers: Vec<&Found> = findings
         .filter(|found| found.severity >= fail_on && found.waived.is_none() && found.finding.remedy.is_by_hand())
         .filter(|found| !allowed.iter().any(|code| code == found.rule.code))
-        .collect()
+        .collect();
+    blockers.sort_by_key(|found| found.cure_order());
+    blockers
 }
 
 impl std::fmt::Display for Step {

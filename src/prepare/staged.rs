@@ -131,6 +131,13 @@ impl Verified {
     /// [`io::ErrorKind::AlreadyExists`] when a file has the name and may not be replaced, [`io::ErrorKind::InvalidInput`] when `name` is
     /// more or less than one name, otherwise the host's error; all with the path.
     pub fn publish(self, dir: &Path, name: impl AsRef<OsStr>) -> io::Result<PathBuf> {
+        let Published { path, made } = self.give_name(dir, name.as_ref())?;
+        made.flush(dir).map_err(|error| at(&format!("'{}' is complete, but its directory could not be flushed", path.display()), error))?;
+        Ok(path)
+    }
+
+    /// As [`Verified::publish`], but for the directory, which the caller flushes.
+    pub(super) fn give_name(self, dir: &Path, name: impl AsRef<OsStr>) -> io::Result<Published> {
         let name = single(name.as_ref())?;
         let path = dir.join(name);
         let Self(Staged { body, overwrite }) = self;
@@ -146,17 +153,25 @@ impl Verified {
             Body::Neighbour(file) if overwrite => file.persist(&path).map(drop).map_err(|failed| failed.error),
             Body::Neighbour(file) => file.persist_noclobber(&path).map(drop).map_err(|failed| failed.error),
         };
-        if let Err(error) = named {
-            made.undo();
-            return Err(if error.kind() == io::ErrorKind::AlreadyExists {
-                io::Error::new(error.kind(), format!("'{}' exists already and was not replaced", path.display()))
-            } else {
-                at(&format!("cannot give the output its name '{}'", path.display()), error)
-            });
+        match named {
+            Ok(()) => Ok(Published { path, made }),
+            Err(error) => {
+                made.undo();
+                Err(if error.kind() == io::ErrorKind::AlreadyExists {
+                    io::Error::new(error.kind(), format!("'{}' exists already and was not replaced", path.display()))
+                } else {
+                    at(&format!("cannot give the output its name '{}'", path.display()), error)
+                })
+            }
         }
-        made.flush(dir).map_err(|error| at(&format!("'{}' is complete, but its directory could not be flushed", path.display()), error))?;
-        Ok(path)
     }
+}
+
+/// A file that has its name, and the directories that were made for it.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) path: PathBuf,
+    pub(super) made: Made,
 }
 
 /// The directory, or the nearest above it that exists; one that cannot be looked at counts as existing, and fails when it is used.

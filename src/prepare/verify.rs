@@ -48,6 +48,13 @@ pub enum CannotVerify {
 pub fn verify(dir: &Path, disk: &Disk, access: Access, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Verified, CannotVerify> {
     let mut out = Verified { file: disk.file.clone(), inspected: None, mismatches: vec![], digests: vec![] };
     let path = dir.join(&disk.file);
+    // The files are named by their LUNs, so that a manifest that was edited shows.
+    let named: Option<u8> = disk.file.strip_suffix(".vhd").and_then(|name| name.rsplit_once("-lun")?.1.parse().ok());
+    if let (Some(lun), Some(named)) = (disk.lun, named)
+        && lun != named
+    {
+        out.mismatches.push(format!("{}: the manifest gives it LUN {lun}, its name LUN {named}; prepare the image again", disk.file));
+    }
     let host = match HostFile::open(&path, access) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             out.mismatches.push(format!("{}: the file is missing; prepare the image again, or bring the file back", disk.file));
@@ -93,6 +100,12 @@ fn compare_footer(disk: &Disk, inspected: &Inspected, out: &mut Verified) {
         Some(footer) if footer.current_size != disk.virtual_size => {
             out.mismatches.push(format!("{}: the footer says {} bytes, the manifest {}", disk.file, footer.current_size, disk.virtual_size))
         }
+        Some(footer) if disk.unique_id.as_ref().is_some_and(|id| *id != footer.unique_id) => out.mismatches.push(format!(
+            "{}: it is another disk: its unique id is {}, the manifest says {}; was it swapped with another file?",
+            disk.file,
+            footer.unique_id,
+            disk.unique_id.as_deref().unwrap_or_default()
+        )),
         Some(_) => {}
     }
 }
@@ -104,7 +117,7 @@ fn compare_digests(
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<(), CannotVerify> {
-    let options = CopyOptions { threads: None, fsverity: disk.fsverity.is_some(), sha256: disk.sha256.is_some() };
+    let options = CopyOptions { threads: None, fsverity: disk.fsverity.is_some(), sha256: disk.sha256.is_some(), share: None };
     if !options.fsverity && !options.sha256 {
         return Ok(());
     }

@@ -20,6 +20,7 @@ mod support;
 
 mod documents;
 mod files;
+mod image;
 mod interrupts;
 mod prepare;
 mod surface;

@@ -30,6 +30,7 @@ fn manifest() -> Manifest {
         disks: vec![preparing::Disk {
             role: Some("os".to_owned()),
             lun: None,
+            unique_id: None,
             file: "disk.vhd".to_owned(),
             virtual_size: 30 << 30,
             upload_size_bytes: (30 << 30) + 512,
@@ -47,6 +48,7 @@ fn manifest() -> Manifest {
         verdict: "ready".to_owned(),
         allowed: vec!["GEN005".to_owned()],
         waived: vec![Waived { code: "VHD020".to_owned(), reason: "known".to_owned() }],
+        accepted: vec![],
         undecided: vec![],
         profile: "azure".to_owned(),
     }

@@ -174,33 +174,58 @@ fn mounted(subjects: &[Subject<'_>], _: &Target) -> Judgement {
     if named_lines.peek().is_none() {
         return Ok(vec![]);
     }
+    let mut clashes: Vec<Clash<'_>> = Vec::new();
     for (line, (by, value)) in named_lines {
         let candidates: Vec<&Item<'_>> = all.iter().filter(|item| is_named(item, by, &value)).collect();
         let several = on_several(&candidates);
+        let disks: Vec<String> = several.iter().map(|item| named(item.subject)).collect();
         if several.is_empty() {
             continue;
         }
-        let places: Vec<String> = several.iter().map(|item| item.shown()).collect();
-        found.push(Finding {
-            message: format!(
-                "/etc/fstab mounts {} on {}, which is on {}; the machine comes up with one of them by chance",
-                line.source,
-                line.target,
-                shared::first_three(&places, " and on ")
-            ),
-            actual: format!("{} disks with {}", several.len(), line.source),
-            required: "one disk".to_owned(),
-            place: shared::file("/etc/fstab", u32::try_from(line.line).ok()),
-            remedy: Remedy::Steps(vec![
-                "check that the right files were given: one disk may be a copy of the other".to_owned(),
-                format!("if both are meant, give the second a new identity, on a copy of its disk: {}", new_identity(by, &several)),
-                "name it so in /etc/fstab, if it is to be mounted".to_owned(),
-            ]),
-        });
+        let command = new_identity(by, &several);
+        match clashes.iter_mut().find(|clash| clash.disks == disks) {
+            Some(clash) => {
+                clash.lines.push(line);
+                if !clash.commands.contains(&command) {
+                    clash.commands.push(command);
+                }
+            }
+            None => clashes.push(Clash { disks, lines: vec![line], commands: vec![command] }),
+        }
     }
+    found.extend(clashes.iter().map(Clash::finding));
     match unknown {
         Some(reason) if found.is_empty() => Err(reason.into()),
         _ => Ok(found),
+    }
+}
+
+/// Lines of fstab whose file systems are on the same disks.
+struct Clash<'a> {
+    disks: Vec<String>,
+    lines: Vec<&'a FstabLineFacts>,
+    commands: Vec<String>,
+}
+
+impl Clash<'_> {
+    fn finding(&self) -> Finding {
+        let mounts: Vec<String> = self.lines.iter().map(|line| format!("{} on {}", line.source, line.target)).collect();
+        let sources: Vec<String> = self.lines.iter().map(|line| line.source.clone()).collect();
+        Finding {
+            message: format!(
+                "/etc/fstab mounts {}; each of {} has that, and the machine comes up with one of them by chance",
+                shared::first_three(&mounts, ", "),
+                shared::first_three(&self.disks, ", ")
+            ),
+            actual: format!("{} on {} disks", shared::first_three(&sources, ", "), self.disks.len()),
+            required: "on one disk".to_owned(),
+            place: shared::file("/etc/fstab", self.lines.first().and_then(|line| u32::try_from(line.line).ok())),
+            remedy: Remedy::Steps(vec![
+                "check that the right files were given: one disk may be a copy of the other".to_owned(),
+                format!("if both are meant, give the second new identities, on a copy of its disk: {}", self.commands.join(", ")),
+                "name them so in /etc/fstab, if they are to be mounted".to_owned(),
+            ]),
+        }
     }
 }
 
@@ -303,6 +328,7 @@ mod tests {
         assert_eq!(said(&MOUNTED, &healthy_os(), &unread), "undecided");
         assert_eq!(said(&MOUNTED, &linux(|l| l.mounts.fstab = Fact::Known(vec![])), &unread), "pass");
         assert_eq!(said(&MOUNTED, &linux(|l| l.mounts.fstab = Fact::unknown("x")), &healthy_data()), "undecided");
+        assert_eq!(said(&MOUNTED, &healthy_os(), &healthy_os()), "hand", "all lines of one pair are one finding");
     }
 
     #[test]

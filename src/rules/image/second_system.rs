@@ -3,6 +3,7 @@
 use super::{demand_several, named, os_disk};
 use crate::facts::{DiskFacts, OsFacts, OsRoot, Role};
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
+use std::collections::BTreeSet;
 
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "IMG101",
@@ -103,12 +104,19 @@ fn system(facts: &DiskFacts, os_disk: Option<&DiskFacts>) -> Result<Option<Strin
     Ok(None)
 }
 
-/// Whether the root is a volume of a group that both disks have a part of.
+/// Whether the root is a volume of a group that both disks have a part of, each its own; those with the same part are copies.
 fn same_system(facts: &DiskFacts, os: &OsFacts, other: &DiskFacts) -> bool {
     let Some(OsRoot::Volume(root)) = os.root.value() else { return false };
     let group = root.split_once('/').map(|(group, _)| group);
-    let shared = |uuid: &str| other.volume_groups.value().into_iter().flatten().any(|theirs| theirs.uuid == uuid);
-    facts.volume_groups.value().into_iter().flatten().any(|own| Some(own.name.as_str()) == group && shared(&own.uuid))
+    let theirs = |uuid: &str| other.volume_groups.value().into_iter().flatten().any(|theirs| theirs.uuid == uuid);
+    let both = facts.volume_groups.value().into_iter().flatten().any(|own| Some(own.name.as_str()) == group && theirs(&own.uuid));
+    both && members(facts).is_disjoint(&members(other))
+}
+
+/// The physical volumes on a disk.
+fn members(facts: &DiskFacts) -> BTreeSet<&str> {
+    let held = shared::contents(facts, false).known;
+    held.into_iter().filter(|(_, content)| content.kind == "LVM2_member").filter_map(|(_, content)| content.uuid.as_deref()).collect()
 }
 
 fn active(subject: &Subject<'_>, _: &Target) -> Judgement {
@@ -138,7 +146,7 @@ fn active(subject: &Subject<'_>, _: &Target) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{BootFacts, Fact, VolumeGroupFacts};
+    use crate::facts::{BootFacts, ContentFacts, Fact, VolumeGroupFacts};
     use crate::rules::testing::*;
 
     fn said(os: &DiskFacts, second: &DiskFacts) -> String {
@@ -160,8 +168,9 @@ mod tests {
 
     #[test]
     fn a_group_over_both_disks_is_one_system() {
-        let with_group = |uuid: &str| {
+        let with_group = |uuid: &str, member: &str| {
             os(|f| {
+                known(&mut f.partitions)[2].content = Fact::Known(ContentFacts { uuid: Some(member.to_owned()), ..content("LVM2_member") });
                 known(&mut f.os).root = Fact::Known(OsRoot::Volume("vg0/root".to_owned()));
                 f.volume_groups = Fact::Known(vec![VolumeGroupFacts {
                     name: "vg0".to_owned(),
@@ -174,8 +183,9 @@ mod tests {
                 }]);
             })
         };
-        assert_eq!(said(&with_group("a"), &with_group("a")), "pass");
-        assert_eq!(said(&with_group("a"), &with_group("b")), "hand");
+        assert_eq!(said(&with_group("a", "p1"), &with_group("a", "p2")), "pass");
+        assert_eq!(said(&with_group("a", "p1"), &with_group("b", "p2")), "hand");
+        assert_eq!(said(&with_group("a", "p1"), &with_group("a", "p1")), "hand", "a copy");
     }
 
     #[test]

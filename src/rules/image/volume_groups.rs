@@ -148,7 +148,7 @@ fn clashes(subjects: &[Subject<'_>]) -> (Vec<Clash>, Option<Unknown>) {
             let groups = subject.facts.volume_groups.value()?;
             groups.iter().find(|group| group.physical_volumes.iter().any(|member| member.uuid == **uuid)).map(|group| group.name.clone())
         };
-        let group = holding.iter().find_map(|subject| of(subject)).unwrap_or_default();
+        let group = holding.iter().find_map(of).unwrap_or_default();
         let part = if group.is_empty() { String::new() } else { format!(" of the volume group {group}") };
         found.push(Clash {
             message: format!("{} hold the same physical volume {uuid}{part}", shared::first_three(&places, " and ")),

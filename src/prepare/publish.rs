@@ -1,0 +1,216 @@
+//! Giving the files of an image their names: all of them, or none.
+//!
+//! Files of an earlier image that are replaced wait under hidden names, `.vhdkit-earlier-` and a number before their own, until all new ones
+//! have theirs; should one not get its name, the others lose theirs again and the earlier files get theirs back. The last file, the
+//! manifest, is named when the entries of all others are on the device. A kill in the midst leaves a directory without a manifest, and so
+//! without a finished image: some of the new files, whole, and those of the earlier image under their hidden names.
+
+use super::host::Made;
+use super::staged::{Published, Verified};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Start of the hidden names of files that wait.
+const EARLIER: &str = ".vhdkit-earlier-";
+
+/// Why the files have not got their names. Everything is as before, unless `left` says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}{}", left_over(.left))]
+pub struct CannotPublish {
+    /// What failed.
+    pub cause: io::Error,
+    /// Files that could not be put back where they were: where they are now, and where they belong.
+    pub left: Vec<(PathBuf, PathBuf)>,
+}
+
+fn left_over(left: &[(PathBuf, PathBuf)]) -> String {
+    left.iter()
+        .map(|(now, belongs)| format!("; the earlier '{}' could not be put back and is '{}'", belongs.display(), now.display()))
+        .collect()
+}
+
+/// Names `files` in `dir`, in their order, the last one when all others are on the device. `earlier` are names of files of an earlier
+/// image, which go when all is done; those that do not exist are no matter. The files must have been staged not to replace anything.
+///
+/// # Errors
+///
+/// The first failure. Nothing has a name then that had not before, and the earlier files have theirs again.
+pub fn publish_all(dir: &Path, files: Vec<(String, Verified)>, earlier: &[String]) -> Result<(), CannotPublish> {
+    let mut set = Set { dir, aside: Vec::new(), named: Vec::new(), made: Vec::new() };
+    match set.name_all(files, earlier) {
+        Ok(()) => {
+            set.forget_earlier();
+            Ok(())
+        }
+        Err(cause) => Err(CannotPublish { cause, left: set.undo() }),
+    }
+}
+
+/// What was done so far.
+struct Set<'a> {
+    dir: &'a Path,
+    /// Earlier files: where they wait, and where they belong.
+    aside: Vec<(PathBuf, PathBuf)>,
+    /// New files that have their names.
+    named: Vec<PathBuf>,
+    /// Directories that were made.
+    made: Vec<Made>,
+}
+
+impl Set<'_> {
+    fn name_all(&mut self, files: Vec<(String, Verified)>, earlier: &[String]) -> io::Result<()> {
+        for name in earlier {
+            self.put_aside(name)?;
+        }
+        let last = files.len().saturating_sub(1);
+        for (place, (name, file)) in files.into_iter().enumerate() {
+            if place == last {
+                self.flush()?;
+            }
+            let Published { path, made } = file.give_name(self.dir, &name)?;
+            self.named.push(path);
+            self.made.push(made);
+        }
+        self.flush()
+    }
+
+    fn put_aside(&mut self, name: &str) -> io::Result<()> {
+        let path = self.dir.join(name);
+        let fail = |error: io::Error| io::Error::new(error.kind(), format!("cannot put the earlier '{}' aside: {error}", path.display()));
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => return Err(fail(io::Error::new(io::ErrorKind::AlreadyExists, "it is a directory"))),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+            Err(error) => return Err(fail(error)),
+        }
+        // Names of an earlier process that was killed are not ours to take.
+        let hidden = (0..1000_u32)
+            .map(|number| self.dir.join(format!("{EARLIER}{}-{number}-{name}", std::process::id())))
+            .find(|hidden| hidden.symlink_metadata().is_err())
+            .ok_or_else(|| fail(io::Error::other("every hidden name is taken")))?;
+        fs::rename(&path, &hidden).map_err(fail)?;
+        self.aside.push((hidden, path));
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let fail = |error: io::Error| io::Error::new(error.kind(), format!("cannot flush '{}': {error}", self.dir.display()));
+        if self.made.is_empty() {
+            return Ok(());
+        }
+        self.made.iter().try_for_each(|made| made.flush(self.dir)).map_err(fail)
+    }
+
+    /// Removes what waited. What cannot be removed does no harm under its hidden name.
+    fn forget_earlier(self) {
+        for (hidden, _) in self.aside {
+            fs::remove_file(hidden).ok();
+        }
+    }
+
+    /// Takes all names back; earlier files that could not be put back.
+    fn undo(self) -> Vec<(PathBuf, PathBuf)> {
+        for path in self.named.iter().rev() {
+            // The failure that led here is what the user must hear of.
+            fs::remove_file(path).ok();
+        }
+        let back = |(hidden, path): &(PathBuf, PathBuf)| path.symlink_metadata().is_ok() || fs::rename(hidden, path).is_err();
+        let left = self.aside.into_iter().rev().filter(back).collect();
+        for made in self.made.into_iter().rev() {
+            made.undo();
+        }
+        left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::execute::stage_text;
+    use super::*;
+
+    fn listing(dir: &Path) -> Vec<(String, String)> {
+        let mut all: Vec<(String, String)> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap_or_default()))
+            .collect();
+        all.sort();
+        all
+    }
+
+    fn files(dir: &Path, names: &[&str]) -> Vec<(String, Verified)> {
+        names.iter().map(|name| ((*name).to_owned(), stage_text(dir, &format!("new {name}")).unwrap())).collect()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn all_get_their_names() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("a/b");
+        publish_all(&dir, files(&dir, &["one", "two", "manifest"]), &[]).unwrap();
+        let names: Vec<String> = listing(&dir).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["manifest", "one", "two"]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_in_the_moment_takes_all_back() {
+        for taken in ["one", "two", "manifest"] {
+            let home = tempfile::tempdir().unwrap();
+            let staged = files(home.path(), &["one", "two", "manifest"]);
+            fs::write(home.path().join(taken), "another's").unwrap();
+            let error = publish_all(home.path(), staged, &[]).unwrap_err();
+            assert_eq!(error.cause.kind(), io::ErrorKind::AlreadyExists, "{error}");
+            assert!(error.left.is_empty() && error.to_string().contains(taken), "{error}");
+            assert_eq!(listing(home.path()), [(taken.to_owned(), "another's".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn directories_made_in_vain_are_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("a/b");
+        let long = "n".repeat(300);
+        publish_all(&dir, files(&dir, &["one", &long]), &[]).unwrap_err();
+        assert_eq!(listing(home.path()), []);
+    }
+
+    #[test]
+    fn an_earlier_image_is_replaced_whole_or_put_back() {
+        for taken in [None, Some("two"), Some("manifest")] {
+            let home = tempfile::tempdir().unwrap();
+            fs::write(home.path().join("one"), "old one").unwrap();
+            fs::write(home.path().join("manifest"), "old manifest").unwrap();
+            fs::write(home.path().join("mine"), "mine").unwrap();
+            let staged = files(home.path(), &["one", "two", "manifest"]);
+            let mut earlier = names(&["manifest", "one", "sums"]);
+            if let Some(name) = taken {
+                // One that the earlier image had not: it appeared in the moment.
+                fs::write(home.path().join(name), "another's").unwrap();
+                earlier.retain(|kept| kept != name);
+            }
+            let before = listing(home.path());
+            let ended = publish_all(home.path(), staged, &earlier);
+            assert_eq!(ended.is_err(), taken.is_some());
+            if taken.is_some() {
+                assert_eq!(listing(home.path()), before);
+            } else {
+                let all = [("manifest", "new manifest"), ("mine", "mine"), ("one", "new one"), ("two", "new two")];
+                assert_eq!(listing(home.path()), all.map(|(name, text)| (name.to_owned(), text.to_owned())));
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_is_no_file_of_an_earlier_image() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("manifest"), "old").unwrap();
+        fs::create_dir(home.path().join("one")).unwrap();
+        let before = listing(home.path());
+        publish_all(home.path(), files(home.path(), &["one", "manifest"]), &names(&["manifest", "one"])).unwrap_err();
+        assert_eq!(listing(home.path()), before);
+    }
+}
