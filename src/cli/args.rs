@@ -1,5 +1,7 @@
 //! The command line: one definition for parsing, help, completions and man pages.
 
+pub(super) use super::formats::{CheckFormat, Format, ReportFile};
+use super::formats::{parse_plain_report, parse_report};
 use crate::bytes::ByteSize;
 use crate::facts::{Role, State};
 use crate::rules::azure::MAX_LUN;
@@ -100,15 +102,6 @@ pub(super) enum Command {
     },
 }
 
-/// How reports are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
 /// Options of commands that open disks.
 #[derive(Debug, Args)]
 pub(super) struct Opening {
@@ -132,7 +125,7 @@ pub(super) struct InspectArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
     /// Write the report to a file as well, e.g. json=disk.json; repeatable
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_plain_report)]
     pub(super) report: Vec<ReportFile>,
 }
 
@@ -173,9 +166,9 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) opening: Opening,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
-    /// Write the report to a file as well, e.g. json=check.json; repeatable
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub(super) format: CheckFormat,
+    /// Write the report to a file as well, e.g. junit=check.xml; repeatable
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
     pub(super) report: Vec<ReportFile>,
 }
@@ -379,13 +372,6 @@ pub(super) struct DataDisk {
     pub(super) path: PathBuf,
 }
 
-/// One `--report`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ReportFile {
-    pub(super) format: Format,
-    pub(super) path: PathBuf,
-}
-
 fn parse_data(text: &str) -> Result<DataDisk, String> {
     let (lun, path) = text.split_once('=').ok_or("write LUN=DISK, for example 0=data.vhd")?;
     let number: Option<u8> = lun.parse().ok().filter(|lun| *lun <= MAX_LUN);
@@ -394,15 +380,6 @@ fn parse_data(text: &str) -> Result<DataDisk, String> {
         return Err("the disk is missing after '='".to_owned());
     }
     Ok(DataDisk { lun, path: path.into() })
-}
-
-fn parse_report(text: &str) -> Result<ReportFile, String> {
-    let (format, path) = text.split_once('=').ok_or("write FORMAT=FILE, for example json=check.json")?;
-    let format = Format::from_str(format, true).map_err(|_unknown| format!("'{format}' is not a format: text or json"))?;
-    if path.is_empty() {
-        return Err("the file is missing after '='".to_owned());
-    }
-    Ok(ReportFile { format, path: path.into() })
 }
 
 fn parse_code(text: &str) -> Result<String, String> {

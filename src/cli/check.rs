@@ -1,11 +1,11 @@
 //! `vhdkit check`.
 
 use super::Status;
-use super::args::{CheckArgs, Common};
+use super::args::{CheckArgs, CheckFormat, Common, ReportFile};
 use super::disks::{self, Opened};
-use super::output;
+use super::output::{self, Document, Wanted};
 use crate::facts::{DiskFacts, Role};
-use crate::report::{Checked, json, text};
+use crate::report::{Checked, Unopened, json, junit, sarif, text};
 use crate::rules::{Outcomes, Subject, Target, judge};
 use std::path::PathBuf;
 
@@ -16,18 +16,22 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     output::refuse_sources(&args.report, paths.map(PathBuf::as_path))?;
     let mut status = Status::Ready;
     let mut opened: Vec<(Opened, Option<u8>)> = Vec::new();
+    let mut unopened: Vec<Unopened> = Vec::new();
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
     for (path, lun) in args.disks.iter().map(|path| (path, None)).chain(data) {
         match disks::open(path, &args.opening) {
             Ok(disk) => opened.push((disk, lun)),
             Err(error) => {
-                output::complain(&format!("{error:#}"));
+                let reason = format!("{error:#}");
+                output::complain(&reason);
+                unopened.push(Unopened { path: path.to_string_lossy().into_owned(), reason });
                 status = Status::Failed;
             }
         }
     }
     // An image of which a disk is missing cannot be judged; disks side by side can, without the one.
     if opened.is_empty() || (status == Status::Failed && !args.asking.data.is_empty()) {
+        tell_unopened(args, common, &unopened)?;
         return Ok(Status::Failed);
     }
     if !args.asking.data.is_empty() {
@@ -43,8 +47,30 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let outcomes = judge_all(&subjects, &target, &args.asking.waive);
     let facts: Vec<&DiskFacts> = subjects.iter().map(|subject| subject.facts).collect();
     let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target) };
-    output::report(common, args.format, &args.report, |look| text::check(&checked, look), || Ok(json::check(&checked)?))?;
+    output::reports(common, args.format, &args.report, |wanted| {
+        Ok(match wanted {
+            Wanted::Text(look) => Document::Text(text::check(&checked, look)),
+            Wanted::Json => Document::Json(json::check(&checked)?),
+            Wanted::Sarif => Document::Json(sarif::check(&checked, &unopened)),
+            Wanted::Junit => Document::Text(junit::check(&checked, &unopened)),
+        })
+    })?;
     Ok(status.max(checked.verdict().into()))
+}
+
+/// Where nothing can be judged, pipelines still read why: in the forms that have a place for it.
+fn tell_unopened(args: &CheckArgs, common: &Common, unopened: &[Unopened]) -> anyhow::Result<()> {
+    let (target, outcomes) = (disks::target(&args.asking), Outcomes::default());
+    let nothing = Checked { disks: &[], outcomes: &outcomes, target: &target, image: None };
+    let machine = |format: CheckFormat| matches!(format, CheckFormat::Sarif | CheckFormat::Junit);
+    let files: Vec<ReportFile> = args.report.iter().filter(|file| machine(file.format)).cloned().collect();
+    output::reports(common, args.format, &files, |wanted| {
+        Ok(match wanted {
+            Wanted::Text(_) | Wanted::Json => Document::Text(String::new()),
+            Wanted::Sarif => Document::Json(sarif::check(&nothing, unopened)),
+            Wanted::Junit => Document::Text(junit::check(&nothing, unopened)),
+        })
+    })
 }
 
 /// One image is judged as one; disks that only stand side by side are judged one by one.

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod disks;
 mod files;
+mod formats;
 mod inspect;
 mod interrupt;
 mod output;

@@ -1,6 +1,6 @@
 //! Where words go: data to standard output, everything else to standard error.
 
-use super::args::{ColorChoice, Common, Format, ReportFile};
+use super::args::{CheckFormat, ColorChoice, Common, Format, ReportFile};
 use super::disks::{FileId, identity, shown};
 use crate::prepare::publish_text;
 use crate::report::Look;
@@ -65,37 +65,101 @@ pub(super) fn report(
     text: impl Fn(&Look) -> String,
     json: impl Fn() -> anyhow::Result<Value>,
 ) -> anyhow::Result<()> {
-    for file in files {
-        let content = match file.format {
-            Format::Text => text(&Look { color: false, width: 80, verbose: common.verbose }),
-            Format::Json => serde_json::to_string_pretty(&json()?)? + "\n",
-        };
-        write_report(&file.path, &content)?;
-    }
-    match format {
-        Format::Json => print_json(&json()?),
-        Format::Text if common.quiet => Ok(()),
-        Format::Text => print(&text(&look(common))),
+    reports(common, format.into(), files, |wanted| match wanted {
+        Wanted::Text(look) => Ok(Document::Text(text(look))),
+        Wanted::Json => Ok(Document::Json(json()?)),
+        Wanted::Sarif | Wanted::Junit => anyhow::bail!("there is no such report of this command"),
+    })
+}
+
+/// A form of a report.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// Text, and how it should look.
+    Text(&'a Look),
+    Json,
+    Sarif,
+    Junit,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(format: CheckFormat, look: &'a Look) -> Self {
+        match format {
+            CheckFormat::Text => Self::Text(look),
+            CheckFormat::Json => Self::Json,
+            CheckFormat::Sarif => Self::Sarif,
+            CheckFormat::Junit => Self::Junit,
+        }
     }
 }
 
-/// Refuses report files that would take the place of a source, or of anything but a file.
+/// A report, made.
+#[derive(Debug)]
+pub(super) enum Document {
+    Text(String),
+    Json(Value),
+}
+
+/// As [`report`], in all forms. Files that can be written are, whatever becomes of the others.
+pub(super) fn reports(
+    common: &Common,
+    format: CheckFormat,
+    files: &[ReportFile],
+    make: impl Fn(Wanted<'_>) -> anyhow::Result<Document>,
+) -> anyhow::Result<()> {
+    let in_file = Look { color: false, width: 80, verbose: common.verbose };
+    let mut failed: Vec<String> = Vec::new();
+    for file in files {
+        let content = match make(Wanted::new(file.format, &in_file))? {
+            Document::Text(text) => text,
+            Document::Json(value) => serde_json::to_string_pretty(&value)? + "\n",
+        };
+        if let Err(error) = write_report(&file.path, &content) {
+            failed.push(format!("{error:#}"));
+        }
+    }
+    if format != CheckFormat::Text || !common.quiet {
+        match make(Wanted::new(format, &look(common)))? {
+            Document::Text(text) => print(&text)?,
+            Document::Json(value) => print_json(&value)?,
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
+}
+
+/// Refuses report files that cannot be written, or would take the place of a source, of each other, or of anything but a file. Called
+/// before any work.
 pub(super) fn refuse_sources<'a>(files: &[ReportFile], sources: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
     let sources: Vec<FileId> = if files.is_empty() { vec![] } else { sources.map(identity).collect() };
+    let mut seen: Vec<FileId> = Vec::new();
     for file in files {
         let fail = || format!("cannot write the report '{}'", shown(&file.path));
-        anyhow::ensure!(!sources.contains(&identity(&file.path)), "{}: it is a source, and vhdkit never writes on one", fail());
+        let dir = directory(&file.path);
+        anyhow::ensure!(dir.is_dir(), "{}: there is no directory '{}'", fail(), shown(dir));
+        // A file that is not there yet is known by its directory's real path.
+        let own = match (identity(&file.path), file.path.file_name()) {
+            (FileId::Path(_), Some(name)) => FileId::Path(std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()).join(name)),
+            (id, _) => id,
+        };
+        anyhow::ensure!(!sources.contains(&own), "{}: it is a source, and vhdkit never writes on one", fail());
         let is_file = std::fs::metadata(&file.path).map_or(true, |metadata| metadata.is_file());
         anyhow::ensure!(is_file, "{}: something stands there that is not a file", fail());
+        anyhow::ensure!(file.path.file_name().is_some_and(|name| name.to_str().is_some()), "{}: it has no name that can be used", fail());
+        anyhow::ensure!(!seen.contains(&own), "{}: two reports would be written to it", fail());
+        seen.push(own);
     }
     Ok(())
+}
+
+/// The directory that a file stands in.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a report file, all of it or nothing.
 fn write_report(path: &Path, content: &str) -> anyhow::Result<()> {
     let fail = || format!("cannot write the report '{}'", shown(path));
     let name = path.file_name().and_then(|name| name.to_str()).with_context(fail)?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    anyhow::ensure!(dir.is_dir(), "{}: there is no directory '{}'", fail(), shown(dir));
-    publish_text(dir, name, content, true).with_context(fail)
+    publish_text(directory(path), name, content, true).with_context(fail)
 }

@@ -49,6 +49,7 @@ fn insert_checked(document: &mut Map<String, Value>, checked: &Checked<'_>) -> R
         "as": target.state.map(|state| state.to_string()),
         "profile": target.profile,
         "generation": target.generation,
+        "fail_on": target.fail_on,
     });
     document.insert("target".to_owned(), asked);
     document.insert("verdict".to_owned(), json!(checked.verdict().as_str()));
@@ -56,6 +57,7 @@ fn insert_checked(document: &mut Map<String, Value>, checked: &Checked<'_>) -> R
     document.insert("disks".to_owned(), disks_of(checked.disks)?);
     document.insert("findings".to_owned(), checked.outcomes.findings.iter().map(finding).collect());
     document.insert("rules".to_owned(), outcomes(checked));
+    document.insert("waivers".to_owned(), serde_json::to_value(&checked.outcomes.waivers)?);
     Ok(())
 }
 

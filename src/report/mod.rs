@@ -1,11 +1,13 @@
 //! Telling it: one value, several tongues. A renderer is pure and total; it shows everything that it is given and filters nothing.
 
 pub mod json;
+pub mod junit;
+pub mod sarif;
 pub mod text;
 
 use crate::facts::DiskFacts;
 use crate::prepare::{Manifest, Plan};
-use crate::rules::{Found, Outcomes, Target, Verdict};
+use crate::rules::{Found, Outcomes, Target, Verdict, Waiver};
 
 /// How text should look.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,23 @@ impl Checked<'_> {
     pub fn verdict(&self) -> Verdict {
         self.outcomes.verdict(self.target, None)
     }
+}
+
+/// A disk that could not be opened, and so is in no verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unopened {
+    /// Its path, as given.
+    pub path: String,
+    /// Why: one sentence that names the path.
+    pub reason: String,
+}
+
+/// A waiver that has expired, in a sentence.
+fn waiver_told(waiver: &Waiver) -> String {
+    let Waiver { code, reason, .. } = waiver;
+    let day = waiver.expires.as_ref().map(|day| format!(" on {day}")).unwrap_or_default();
+    let stands = waiver.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+    format!("the waiver of {code} expired{day}, and its findings count again; its reason was: {reason}{stands}")
 }
 
 /// One disk on its way to being written.

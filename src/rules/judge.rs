@@ -1,6 +1,6 @@
 //! All rules over all disks.
 
-use super::{Check, Finding, Judgement, RULES, Rule, Severity, Skip, Subject, Target};
+use super::{Check, Finding, Judgement, RULES, Rule, Severity, Skip, Subject, Target, Waiver};
 
 /// What the rules said.
 #[derive(Debug, Default)]
@@ -9,6 +9,8 @@ pub struct Outcomes {
     pub outcomes: Vec<Outcome>,
     /// What is wrong, heaviest first within a disk.
     pub findings: Vec<Found>,
+    /// The waivers that were given, those that have expired with them.
+    pub waivers: Vec<Waiver>,
 }
 
 /// One rule's answer for one disk, or for the image.

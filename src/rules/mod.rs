@@ -21,11 +21,13 @@ mod shared;
 mod source;
 #[cfg(test)]
 mod testing;
+mod waiver;
 mod windows;
 
 pub use finding::{Finding, Need, Place, Remedy};
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
 pub use registry::{ADVICE, Advice, Elsewhere, RULES, find};
+pub use waiver::{Waiver, WaiverState};
 
 use crate::facts::{DiskFacts, Fact, Role, State, Unknown};
 use serde::Serialize;
@@ -66,6 +68,18 @@ impl Rule {
     #[must_use]
     pub fn severity_in(&self, profile: Profile) -> Severity {
         self.marketplace.filter(|_| profile == Profile::Marketplace).unwrap_or(self.severity)
+    }
+
+    /// What it concerns, by its code, in a word.
+    #[must_use]
+    pub fn family(&self) -> &'static str {
+        match self.code.get(..3) {
+            Some("GEN") => "boot",
+            Some("WIN" | "WGN") => "windows",
+            Some("LNX" | "LGN") => "linux",
+            Some("IMG") => "image",
+            _ => "container",
+        }
     }
 
     /// Every row of the catalogue that it checks, its own first.

@@ -234,13 +234,16 @@ fn check_has_every_key_of_the_contract() {
     let args = ["check", os, "--data", &pair, "--as", "specialized", "--generation", "2", "--profile", "marketplace", "--format", "json"];
     let document = vhdkit(args).ended(1).json();
     checked(&document);
-    assert_eq!(document["target"], serde_json::json!({ "as": "specialized", "profile": "marketplace", "generation": 2 }));
+    assert_eq!(
+        document["target"],
+        serde_json::json!({ "as": "specialized", "profile": "marketplace", "generation": 2, "fail_on": "error" })
+    );
     assert_eq!(document["image"]["kind"], "vm-image");
     for place in 0..2 {
         disk(&document, place);
     }
     let alone = vhdkit(["check", os, "--format", "json"]).json();
-    assert_eq!(alone["target"], serde_json::json!({ "as": null, "profile": "azure", "generation": null }));
+    assert_eq!(alone["target"], serde_json::json!({ "as": null, "profile": "azure", "generation": null, "fail_on": "error" }));
     assert_eq!(alone["image"]["kind"], "os-image");
 }
 
@@ -316,7 +319,7 @@ fn documents_are_one_line_stable_and_free_of_time_and_place() {
         assert_eq!(first, ask(elsewhere.path()), "two times");
         let document: Value = serde_json::from_str(&first).unwrap();
         let top = if command_name == "check" {
-            &["schema_version", "tool", "target", "verdict", "image", "disks", "findings", "rules"][..]
+            &["schema_version", "tool", "target", "verdict", "image", "disks", "findings", "rules", "waivers"][..]
         } else {
             &["schema_version", "tool", "disks"]
         };

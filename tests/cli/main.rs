@@ -23,5 +23,6 @@ mod files;
 mod image;
 mod interrupts;
 mod prepare;
+mod reports;
 mod surface;
 mod verify;

@@ -9,7 +9,7 @@ mod paint;
 mod prepare;
 mod rules;
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 #[cfg(test)]
 mod tests;
 mod trouble;

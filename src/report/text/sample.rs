@@ -7,9 +7,9 @@ use crate::facts::{
 use crate::report::Look;
 use crate::rules::{Check, Finding, Found, Need, Outcome, Outcomes, Place, Profile, Remedy, Rule, Severity, Skip};
 
-pub(super) const PLAIN: Look = Look { color: false, width: 80, verbose: false };
+pub(in crate::report) const PLAIN: Look = Look { color: false, width: 80, verbose: false };
 
-pub(super) fn footer() -> FooterFacts {
+pub(in crate::report) fn footer() -> FooterFacts {
     FooterFacts {
         cookie: "conectix".to_owned(),
         features: 2,
@@ -56,7 +56,7 @@ fn partition(number: u32, start: u64, size: u64, kind: &str, name: &str, content
 }
 
 /// A dynamic OS disk with a GPT.
-pub(super) fn disk() -> DiskFacts {
+pub(in crate::report) fn disk() -> DiskFacts {
     let esp = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
     let linux = "0fc63daf-8483-4772-8e79-3d69d8477de4";
     let bios = "21686148-6449-6e6f-744e-656564454649";
@@ -140,7 +140,7 @@ pub(super) fn disk() -> DiskFacts {
 
 macro_rules! rule {
     ($id:ident, $code:literal, $name:literal, $severity:ident, $azure:expr) => {
-        pub(super) static $id: Rule = Rule {
+        pub(in crate::report) static $id: Rule = Rule {
             code: $code,
             name: $name,
             requirement: "C-99",
@@ -162,8 +162,9 @@ rule!(FIXED, "VHD002", "not-fixed", Error, Some("Only fixed VHDs are supported."
 rule!(BOOT, "GEN005", "no-boot-loader", Error, None);
 rule!(NAME, "VHD020", "file-name", Warning, None);
 rule!(AGENT, "LNX030", "no-agent", Error, None);
+rule!(SYSPREP, "WGN001", "not-generalized", Error, None);
 
-pub(super) fn found(rule: &'static Rule, remedy: Remedy) -> Found {
+pub(in crate::report) fn found(rule: &'static Rule, remedy: Remedy) -> Found {
     let finding = Finding {
         message: "the disk is dynamic, but Azure takes only fixed ones; the upload ends in a refusal".to_owned(),
         actual: "3 (dynamic)".to_owned(),
@@ -179,7 +180,7 @@ fn outcome(rule: &'static Rule, result: Result<usize, Skip>) -> Outcome {
 }
 
 /// One finding that `prepare` cures, one warning, two passes.
-pub(super) fn curable() -> Outcomes {
+pub(in crate::report) fn curable() -> Outcomes {
     let mut name = found(&NAME, Remedy::hand("rename the file"));
     name.finding = Finding { message: "the name does not end in .vhd".to_owned(), actual: String::new(), place: None, ..name.finding };
     Outcomes {
@@ -190,11 +191,12 @@ pub(super) fn curable() -> Outcomes {
             outcome(&AGENT, Err(Skip::not_applicable("not an OS disk"))),
         ],
         findings: vec![found(&FIXED, Remedy::Prepare(Need::Rewrite)), name],
+        waivers: vec![],
     }
 }
 
 /// As [`curable`], with one to cure by hand, one waived, and one undecided.
-pub(super) fn hard() -> Outcomes {
+pub(in crate::report) fn hard() -> Outcomes {
     let mut out = curable();
     out.findings.insert(0, found(&BOOT, Remedy::hand("install a boot loader for the generation that the machine will have")));
     let mut waived = found(&BOOT, Remedy::hand("nothing"));

@@ -1,0 +1,62 @@
+//! The forms that reports come in, and `--report`.
+
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+/// How reports are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// How verdicts are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(super) enum CheckFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For code scanners: SARIF 2.1.0
+    Sarif,
+    /// For pipelines that show tests: JUnit's XML
+    Junit,
+}
+
+impl From<Format> for CheckFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+/// One `--report`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReportFile {
+    pub(super) format: CheckFormat,
+    pub(super) path: PathBuf,
+}
+
+/// One `FORMAT=FILE`.
+pub(super) fn parse_report(text: &str) -> Result<ReportFile, String> {
+    let (format, path) = text.split_once('=').ok_or("write FORMAT=FILE, for example json=check.json")?;
+    let known = CheckFormat::from_str(format, true);
+    let format = known.map_err(|_unknown| format!("'{format}' is not a format: text, json, sarif or junit"))?;
+    if path.is_empty() {
+        return Err("the file is missing after '='".to_owned());
+    }
+    Ok(ReportFile { format, path: path.into() })
+}
+
+/// As [`parse_report`], for commands that give no verdict.
+pub(super) fn parse_plain_report(text: &str) -> Result<ReportFile, String> {
+    let file = parse_report(text)?;
+    match file.format {
+        CheckFormat::Text | CheckFormat::Json => Ok(file),
+        CheckFormat::Sarif | CheckFormat::Junit => Err("sarif and junit tell verdicts, which only check gives: text or json".to_owned()),
+    }
+}
