@@ -1,5 +1,6 @@
 //! The command line: one definition for parsing, help, completions and man pages.
 
+use super::config::Settled;
 pub(super) use super::formats::{CheckFormat, Format, ReportFile};
 use super::formats::{parse_plain_report, parse_report};
 use crate::bytes::ByteSize;
@@ -103,7 +104,7 @@ pub(super) enum Command {
 }
 
 /// Options of commands that open disks.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Opening {
     /// Where parents of differencing disks may be looked for, beside the disk's own directory; repeatable
     #[arg(long, value_name = "DIR")]
@@ -130,7 +131,7 @@ pub(super) struct InspectArgs {
 }
 
 /// Options that ask the question.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Asking {
     /// What the image is for; an OS disk is then demanded
     #[arg(long = "as", value_enum, value_name = "STATE")]
@@ -144,19 +145,28 @@ pub(super) struct Asking {
     /// The Hyper-V generation that it will be deployed as
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "1|2")]
     pub(super) generation: Option<u8>,
-    /// Which rules: what any VM needs, or Marketplace certification too
-    #[arg(long, value_enum, default_value_t = ProfileChoice::Azure)]
-    pub(super) profile: ProfileChoice,
-    /// The lowest severity that makes status 1
-    #[arg(long, value_enum, default_value_t = SeverityChoice::Error, value_name = "SEVERITY")]
-    pub(super) fail_on: SeverityChoice,
+    /// Which rules: what any VM needs (azure, the default), or Marketplace certification too
+    #[arg(long, value_enum)]
+    pub(super) profile: Option<ProfileChoice>,
+    /// The lowest severity that makes status 1; error by default
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub(super) fail_on: Option<SeverityChoice>,
     /// Keep a rule's findings in the report, marked waived, out of the status; repeatable
     #[arg(long, value_name = "CODE[=REASON]", value_parser = parse_waiver)]
     pub(super) waive: Vec<(String, String)>,
+    /// Take profile, fail-on and waivers from this file; by default from vhdkit.toml beside the first disk
+    #[arg(long, value_name = "FILE", conflicts_with = "no_config")]
+    pub(super) config: Option<PathBuf>,
+    /// Read no vhdkit.toml
+    #[arg(long)]
+    pub(super) no_config: bool,
+    /// What these and the configuration come to.
+    #[arg(skip)]
+    pub(super) settled: Settled,
 }
 
 /// `check`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct CheckArgs {
     /// Disk files or block devices
     #[arg(required = true, value_name = "DISK")]
@@ -174,7 +184,7 @@ pub(super) struct CheckArgs {
 }
 
 /// `prepare`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct PrepareArgs {
     /// The OS disk, or with --role data a data disk
     #[arg(value_name = "DISK")]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     disks::check_data(&args.disks, &args.asking)?;
     disks::check_parent_dirs(&args.opening)?;
-    let paths = args.disks.iter().chain(args.asking.data.iter().map(|disk| &disk.path));
+    let paths = args.disks.iter().chain(args.asking.data.iter().map(|disk| &disk.path)).chain(&args.asking.settled.file);
     output::refuse_sources(&args.report, paths.map(PathBuf::as_path))?;
     let mut status = Status::Ready;
     let mut opened: Vec<(Opened, Option<u8>)> = Vec::new();
@@ -45,6 +45,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let target = disks::target(&args.asking);
     let subjects: Vec<Subject<'_>> = opened.iter().map(|(disk, lun)| disks::subject(disk, *lun, &args.asking)).collect();
     let outcomes = judge_all(&subjects, &target, &args.asking.waive);
+    let outcomes = Outcomes { waivers: args.asking.settled.waivers.clone(), ..outcomes };
     let facts: Vec<&DiskFacts> = subjects.iter().map(|subject| subject.facts).collect();
     let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target) };
     output::reports(common, args.format, &args.report, |wanted| {

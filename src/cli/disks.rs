@@ -110,9 +110,9 @@ pub(super) fn check_parent_dirs(opening: &Opening) -> anyhow::Result<()> {
 pub(super) fn target(asking: &Asking) -> Target {
     Target {
         state: asking.state.map(Into::into),
-        profile: asking.profile.into(),
+        profile: asking.profile.map(Into::into).unwrap_or_default(),
         generation: asking.generation,
-        fail_on: asking.fail_on.into(),
+        fail_on: asking.fail_on.map(Into::into).unwrap_or_default(),
     }
 }
 

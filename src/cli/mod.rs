@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod config;
 mod disks;
 mod files;
 mod formats;
@@ -18,7 +19,7 @@ mod writing;
 pub use args::Cli;
 pub use status::Status;
 
-use args::Command;
+use args::{CheckArgs, Command, PrepareArgs};
 use std::io;
 
 /// Runs a command.
@@ -31,8 +32,14 @@ pub fn run(cli: &Cli) -> anyhow::Result<Status> {
     let common = &cli.common;
     match &cli.command {
         Command::Inspect(args) => inspect::run(args, common),
-        Command::Check(args) => check::run(args, common),
-        Command::Prepare(args) => prepare::run(args, common),
+        Command::Check(args) => {
+            let asking = config::settle(&args.asking, args.disks.first())?;
+            check::run(&CheckArgs { asking, ..args.clone() }, common)
+        }
+        Command::Prepare(args) => {
+            let asking = config::settle(&args.asking, Some(&args.disk))?;
+            prepare::run(&PrepareArgs { asking, ..args.clone() }, common)
+        }
         Command::Verify(args) => verify::run(args, common),
         Command::Ls(args) => files::ls(args, common),
         Command::Cat(args) => files::cat(args),

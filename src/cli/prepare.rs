@@ -219,7 +219,8 @@ fn subjects<'a>(args: &PrepareArgs, candidates: &'a [Candidate]) -> Vec<Subject<
 }
 
 fn judge_candidates(args: &PrepareArgs, candidates: &[Candidate], target: &Target) -> Outcomes {
-    judge_all(&subjects(args, candidates), target, &args.asking.waive)
+    let outcomes = judge_all(&subjects(args, candidates), target, &args.asking.waive);
+    Outcomes { waivers: args.asking.settled.waivers.clone(), ..outcomes }
 }
 
 /// Judges the planned disks: with the roles of their sources, and with what was allowed taken as waived.
@@ -230,7 +231,7 @@ fn judge_planned(args: &PrepareArgs, candidates: &[Candidate], expected: &[Inspe
     }
     let allowed = args.allow.iter().map(|code| (code.clone(), "allowed".to_owned()));
     let waivers: Vec<(String, String)> = args.asking.waive.iter().cloned().chain(allowed).collect();
-    judge_all(&planned, target, &waivers)
+    Outcomes { waivers: args.asking.settled.waivers.clone(), ..judge_all(&planned, target, &waivers) }
 }
 
 fn plan(args: &PrepareArgs, candidate: &Candidate, outcomes: &Outcomes, place: usize) -> anyhow::Result<Option<Plan>> {

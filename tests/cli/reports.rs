@@ -1,4 +1,4 @@
-//! SARIF and JUnit, held against their published schemas; report files.
+//! SARIF and JUnit, held against their published schemas; report files; `vhdkit.toml`.
 
 use crate::support::*;
 use std::path::{Path, PathBuf};
@@ -166,6 +166,7 @@ fn report_files_are_checked_before_any_work() {
     let bench = Bench::new();
     std::os::unix::fs::symlink(bench.path("fixed.vhd"), bench.path("link.json")).unwrap();
     std::fs::create_dir(bench.path("dir")).unwrap();
+    std::fs::write(bench.path("vhdkit.toml"), "").unwrap();
     for (reports, words) in [
         (&["json=nowhere/a.json"][..], "there is no directory 'nowhere'"),
         (&["json=a.json", "sarif=a.json"], "two reports would be written to it"),
@@ -173,6 +174,7 @@ fn report_files_are_checked_before_any_work() {
         (&["json=fixed.vhd"], "it is a source"),
         (&["junit=link.json"], "it is a source"),
         (&["junit=dir"], "not a file"),
+        (&["text=vhdkit.toml"], "it is a source"),
         (&["json=good.json", "sarif=nowhere/b.json"], "there is no directory 'nowhere'"),
     ] {
         let asked: Vec<&str> = reports.iter().flat_map(|report| ["--report", report]).collect();
@@ -211,4 +213,72 @@ fn only_check_speaks_sarif_and_junit() {
         let report = format!("{format}=a.out");
         bench.run(&["inspect", "fixed.vhd", "--report", &report]).ended(2).complained("which only check gives");
     }
+}
+
+#[test]
+fn a_configuration_beside_the_disk_counts() {
+    let bench = Bench::new();
+    let dynamic = DISKS[1];
+    let write = |text: &str| std::fs::write(bench.path("vhdkit.toml"), text).unwrap();
+    bench.run(&["check", dynamic]).ended(1);
+    write("[[waive]]\ncode = \"VHD002\"\nreason = \"it is converted later\"\n");
+    bench.run(&["check", dynamic]).ended(0).said("it is converted later");
+    let document = bench.run(&["check", dynamic, "--format", "json"]).ended(0).json();
+    assert_eq!(document["findings"][0]["waived"], "it is converted later");
+    assert_eq!(
+        document["waivers"],
+        serde_json::json!([{ "code": "VHD002", "reason": "it is converted later", "expires": null, "state": "active", "source": "vhdkit.toml:2" }])
+    );
+    bench.run(&["check", dynamic, "--no-config"]).ended(1);
+    // Only the first disk's directory is looked into, and the command line beats the file.
+    let elsewhere = tempfile::tempdir().unwrap();
+    Disk::data(24 * MIB).write_fixed(&elsewhere.path().join("other.vhd"));
+    let other = elsewhere.path().join("other.vhd");
+    let other = other.to_str().unwrap();
+    bench.run(&["check", other, dynamic]).ended(1);
+    bench.run(&["check", dynamic, other]).ended(0);
+    bench.run(&["check", other, dynamic, "--config", "vhdkit.toml"]).ended(0);
+    bench.run(&["check", dynamic, "--waive", "VHD002=said here"]).ended(0).said("said here");
+    // Profile and severity.
+    write("fail-on = \"warning\"\n");
+    bench.run(&["check", "saved.vhd"]).ended(1);
+    bench.run(&["check", "saved.vhd", "--fail-on", "error"]).ended(0);
+    write("profile = \"marketplace\"\n");
+    assert_eq!(bench.run(&["check", "saved.vhd", "--format", "json"]).json()["target"]["profile"], "marketplace");
+    assert_eq!(bench.run(&["check", "saved.vhd", "--format", "json", "--profile", "azure"]).json()["target"]["profile"], "azure");
+    // prepare takes it too.
+    write("[[waive]]\ncode = \"VHD999\"\nreason = \"x\"\n");
+    for args in [&["check", "missing.vhd"][..], &["prepare", "missing.vhd", "--role", "data", "-o", "out"]] {
+        let ran = bench.run(args).ended(2).complained("vhdkit.toml:2: 'VHD999' is not the code of a rule");
+        assert!(!ran.err.contains("missing.vhd"), "before any work: {}", ran.err);
+    }
+    write("[[waive]]\ncode = \"VHD019\"\nreason = \"resumed by hand\"\n");
+    bench.run(&["prepare", "saved.vhd", "--role", "data", "-o", "out", "--fail-on", "warning"]).ended(0);
+    let manifest = String::from_utf8(read(&bench.path("out/manifest.json"))).unwrap();
+    assert!(manifest.contains("resumed by hand"), "{manifest}");
+    bench.run(&["check", "fixed.vhd", "--config", "nowhere.toml"]).ended(2).complained("nowhere.toml");
+    bench.run(&["check", "fixed.vhd", "--config", "vhdkit.toml", "--no-config"]).ended(2);
+}
+
+#[test]
+fn an_expired_waiver_does_not_waive_and_is_told() {
+    let bench = Bench::new();
+    let text = "[[waive]]\ncode = \"VHD002\"\nreason = \"until the move\"\nexpires = 2026-03-31\n";
+    std::fs::write(bench.path("vhdkit.toml"), text).unwrap();
+    let on = |epoch: &str, args: &[&str]| {
+        let mut command = command();
+        command.args(["check", DISKS[1]]).args(args).current_dir(bench.dir.path()).env("SOURCE_DATE_EPOCH", epoch);
+        run(command)
+    };
+    // The last second of that day, and the first after it.
+    on("1775001599", &[]).ended(0).said("until the move");
+    let after = "1775001600";
+    on(after, &[]).ended(1).said("VHD002 expired on 2026-03-31");
+    let document = on(after, &["--format", "json"]).ended(1).json();
+    assert_eq!((&document["waivers"][0]["state"], &document["findings"][0]["waived"]), (&"expired".into(), &serde_json::Value::Null));
+    let document = on(after, &["--format", "sarif"]).ended(1).json();
+    let notes = &document["runs"][0]["invocations"][0]["toolConfigurationNotifications"];
+    assert!(notes[0]["message"]["text"].as_str().unwrap().contains("2026-03-31"), "{notes}");
+    on(after, &["--format", "junit"]).ended(1).said("<system-err>warning: the waiver of VHD002 expired on 2026-03-31");
+    on("yesterday", &[]).ended(2).complained("SOURCE_DATE_EPOCH");
 }

@@ -7,8 +7,17 @@ const COMMANDS: &[&str] = &["inspect", "check", "prepare", "verify", "rules", "e
 
 const EVERYWHERE: &[&str] = &["--quiet", "--verbose", "--color", "--progress", "--no-mmap", "--help", "-q", "-v", "-h"];
 const OPENING: &[&str] = &["--parent-dir <DIR>", "--deep"];
-const ASKING: &[&str] =
-    &["--as <STATE>", "--data <LUN=DISK>", "--role", "--generation <1|2>", "--profile", "--fail-on <SEVERITY>", "--waive <CODE[=REASON]>"];
+const ASKING: &[&str] = &[
+    "--as <STATE>",
+    "--data <LUN=DISK>",
+    "--role",
+    "--generation <1|2>",
+    "--profile",
+    "--fail-on <SEVERITY>",
+    "--waive <CODE[=REASON]>",
+    "--config <FILE>",
+    "--no-config",
+];
 const WRITING: &[&str] = &[
     "--output <DIR>",
     "-o",
