@@ -4,8 +4,8 @@ use super::paint::{Ink, Page, Span, count, glue, plain};
 use super::{dotted, summary};
 use crate::bytes::printable;
 use crate::facts::{DiskFacts, Role};
-use crate::report::{Checked, Look};
-use crate::rules::{Found, Outcome, Place, Profile, Remedy, Severity, Skip, Verdict};
+use crate::report::{Checked, Look, waiver_told};
+use crate::rules::{Found, Outcome, Place, Profile, Remedy, Severity, Skip, Verdict, WaiverState};
 
 /// `check`.
 #[must_use]
@@ -17,6 +17,9 @@ pub fn check(checked: &Checked<'_>, look: &Look) -> String {
         verdict(&mut page, &facts.path, checked.outcomes.verdict(checked.target, Some(place)));
         let what = summary(facts).into_iter().map(|(_, part)| Ink::Dim.text(glue(part))).collect();
         page.flow(&[plain("  ")], 2, &dotted(what));
+        if place == 0 {
+            expired(&mut page, checked);
+        }
         // Rules over the image are told with its only disk, or after all of them.
         let part = Part::of(checked, |about| about == Some(place) || (alone && about.is_none()));
         part.tell(&mut page);
@@ -47,7 +50,7 @@ fn verdict(page: &mut Page<'_>, name: &str, verdict: Verdict) {
         Verdict::Ready | Verdict::NotReady => " for Azure",
         Verdict::Undecided => ": nothing was found against it, but not everything could be judged",
     };
-    page.flow(&[Ink::Bold.text(name), plain(": ")], 2, &[word, plain(rest)]);
+    page.flow(&[], 2, &[Ink::Bold.text(name), plain(": "), word, plain(rest)]);
 }
 
 /// What the rules said of one disk, or of the image.
@@ -57,7 +60,8 @@ struct Part<'a> {
     /// Curable by `prepare`, and counting.
     prepare: Vec<&'a Found>,
     /// Not counting.
-    light: Vec<&'a Found>,
+    warnings: Vec<&'a Found>,
+    notes: Vec<&'a Found>,
     waived: Vec<&'a Found>,
     findings: Vec<&'a Found>,
     outcomes: Vec<&'a Outcome>,
@@ -67,13 +71,15 @@ impl<'a> Part<'a> {
     fn of(checked: &Checked<'a>, concerns: impl Fn(Option<usize>) -> bool) -> Self {
         let all: Vec<&Found> = checked.outcomes.findings.iter().filter(|found| concerns(found.disk)).collect();
         let outcomes = checked.outcomes.outcomes.iter().filter(|outcome| concerns(outcome.disk)).collect();
-        let mut part = Self { hand: vec![], prepare: vec![], light: vec![], waived: vec![], findings: all.clone(), outcomes };
+        let mut part =
+            Self { hand: vec![], prepare: vec![], warnings: vec![], notes: vec![], waived: vec![], findings: all.clone(), outcomes };
         for found in all {
             let group = match &found.finding.remedy {
                 _ if found.waived.is_some() => &mut part.waived,
-                _ if found.severity < checked.target.fail_on => &mut part.light,
-                Remedy::Hand(_) | Remedy::Steps(_) => &mut part.hand,
+                _ if found.severity < checked.target.fail_on && found.severity == Severity::Note => &mut part.notes,
+                _ if found.severity < checked.target.fail_on => &mut part.warnings,
                 Remedy::Prepare(_) => &mut part.prepare,
+                _ => &mut part.hand,
             };
             group.push(found);
         }
@@ -90,13 +96,24 @@ impl<'a> Part<'a> {
         let groups = [
             ("By hand, in this order", &self.hand),
             ("Cured by vhdkit prepare", &self.prepare),
-            ("Warnings and notes", &self.light),
+            ("Warnings", &self.warnings),
+            ("Notes", &self.notes),
             ("Waived", &self.waived),
         ];
         for (title, group) in groups {
-            if !group.is_empty() {
-                page.heading(Ink::Bold, title);
-                findings(page, group);
+            // Alone there is no order.
+            let title = if group.len() == 1 { title.trim_end_matches(", in this order") } else { title };
+            let light = group.iter().all(|found| found.severity == Severity::Note && found.waived.is_none());
+            match group.len() {
+                0 => {}
+                number if number > FOLDED && light && !page.verbose() => {
+                    page.heading(Ink::Bold, &format!("{title} (in full with -v)"));
+                    folded(page, group);
+                }
+                _ => {
+                    page.heading(Ink::Bold, title);
+                    findings(page, group);
+                }
             }
         }
         let open = self.undecided();
@@ -114,6 +131,43 @@ impl<'a> Part<'a> {
             page.blank();
             page.flow(&[], 0, &counts);
         }
+    }
+}
+
+/// Notes that are told in full, at most.
+const FOLDED: usize = 3;
+
+/// Rules that are named below a reason why they are undecided, at most.
+const NAMED: usize = 6;
+
+/// Notes in a line each.
+fn folded(page: &mut Page<'_>, group: &[&Found]) {
+    let width = page.width();
+    for found in group {
+        let head = format!("  {} ", found.rule.code);
+        let room = width.saturating_sub(head.chars().count());
+        let text = printable(&found.finding.message);
+        let short = match text.char_indices().nth(room) {
+            None => text,
+            Some(_) => {
+                let kept: String = text.chars().take(room.saturating_sub(1)).collect();
+                // Cut between words, where there are any.
+                let whole = kept.rsplit_once(' ').map_or(kept.as_str(), |(whole, _)| whole);
+                format!("{}…", whole.trim_end_matches([',', ';', ':', ' ']))
+            }
+        };
+        page.line(&[plain("  "), severity_ink(found.severity).text(found.rule.code), plain(" "), plain(short)]);
+    }
+}
+
+/// Waivers that hold no longer.
+pub(super) fn expired(page: &mut Page<'_>, checked: &Checked<'_>) {
+    let over: Vec<_> = checked.outcomes.waivers.iter().filter(|waiver| waiver.state == WaiverState::Expired).collect();
+    if !over.is_empty() {
+        page.blank();
+    }
+    for waiver in over {
+        page.flow(&[Ink::Yellow.text("warning"), plain(": ")], 2, &[plain(waiver_told(waiver))]);
     }
 }
 
@@ -145,29 +199,37 @@ fn finding(page: &mut Page<'_>, found: &Found) {
         Place::File { path, line: None } => path.clone(),
         Place::Registry(value) => value.clone(),
     });
-    let cure = match &found.finding.remedy {
-        Remedy::Prepare(need) => need.text(),
-        Remedy::Hand(text) => format!("by hand: {text}"),
-        Remedy::Steps(_) => "by hand, step by step:".to_owned(),
-    };
     let waived = found.waived.as_ref().map(|reason| if reason.is_empty() { "no reason given".to_owned() } else { reason.clone() });
     let rows = [
         ("at", place),
         ("found", Some(found.finding.actual.clone())),
         ("needs", Some(found.finding.required.clone())),
         ("azure", found.rule.azure_error.map(|text| format!("\"{text}\""))),
-        ("cure", Some(cure)),
-        ("waived", waived),
     ];
-    for (key, value) in rows {
+    let entry = |page: &mut Page<'_>, key: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            let ink = if key == "cure" { Ink::Green } else { Ink::Dim };
-            page.entry(2, &ink.text(key), 8, &[plain(value)]);
+            page.entry(2, &Ink::Dim.text(key), 8, &[plain(value)]);
         }
-        if let ("cure", Remedy::Steps(steps)) = (key, &found.finding.remedy) {
-            for (number, step) in (1_usize..).zip(steps) {
-                let head = format!("          {number:>2}. ");
-                page.flow(&[plain(head)], 14, &[plain(step)]);
+    };
+    for (key, value) in rows {
+        entry(page, key, value);
+    }
+    cure(page, &found.finding.remedy);
+    entry(page, "waived", waived);
+}
+
+/// What to do: in a sentence, or as a list of steps.
+fn cure(page: &mut Page<'_>, remedy: &Remedy) {
+    let by = if matches!(remedy, Remedy::Prepare(_)) { "" } else { "by hand: " };
+    let key = Ink::Green.text("cure");
+    match remedy.steps().as_slice() {
+        [] => {}
+        [only] => page.entry(2, &key, 8, &[plain(format!("{by}{only}"))]),
+        several => {
+            for (number, step) in (1_usize..).zip(several) {
+                let key = if number == 1 { key.clone() } else { plain("") };
+                let lead = [plain("  "), key.filled(8), plain(format!("{number}. "))];
+                page.flow(&lead, 13, &[plain(step)]);
             }
         }
     }
@@ -186,9 +248,24 @@ pub(super) fn undecided(page: &mut Page<'_>, open: &[&Outcome]) {
         }
     }
     for (reason, names) in groups {
-        page.flow(&[plain("  ")], 2, &[Ink::Yellow.text(names.join(", "))]);
+        let told = if names.len() > NAMED && !page.verbose() { by_family(&names) } else { names.join(", ") };
+        page.flow(&[plain("  ")], 2, &[Ink::Yellow.text(told)]);
         page.flow(&[plain("    ")], 4, &[plain(reason)]);
     }
+}
+
+/// `103 rules (12 GEN, 91 LNX; each with -v)`.
+fn by_family(names: &[String]) -> String {
+    let mut families: Vec<(&str, usize)> = Vec::new();
+    for name in names {
+        let family = name.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
+        match families.iter_mut().find(|(known, _)| *known == family) {
+            Some((_, number)) => *number = number.saturating_add(1),
+            None => families.push((family, 1)),
+        }
+    }
+    let parts: Vec<String> = families.iter().map(|(family, number)| glue(format!("{number} {family}"))).collect();
+    format!("{} ({}; {})", count(names.len(), "rule"), parts.join(", "), glue("each with -v"))
 }
 
 fn rule_row(outcome: &Outcome) -> Vec<Span> {
@@ -232,35 +309,37 @@ fn next(page: &mut Page<'_>, checked: &Checked<'_>, part: &Part<'_>, facts: &Dis
         return;
     }
     let target = checked.target;
-    let mut command = format!("vhdkit prepare {}", quoted(&facts.path));
+    let mut words = vec!["vhdkit prepare".to_owned(), quoted(&facts.path)];
     let mut hint = "";
-    match (target.state, facts.role.value()) {
-        (Some(state), _) => command.push_str(&format!(" --as {state}")),
-        (None, Some(Role::Data)) => command.push_str(" --role data"),
+    words.push(match (target.state, facts.role.value()) {
+        (Some(state), _) => format!("--as {state}"),
+        (None, Some(Role::Data)) => "--role data".to_owned(),
         (None, _) => match facts.os.value().and_then(|os| os.state.value()) {
-            Some(state) => command.push_str(&format!(" --as {state}")),
+            Some(state) => format!("--as {state}"),
             None => {
-                command.push_str(" --as specialized");
-                hint = "   (or --as generalized)";
+                hint = "(or --as generalized)";
+                "--as specialized".to_owned()
             }
         },
-    }
-    command.extend(target.generation.map(|generation| format!(" --generation {generation}")));
+    });
+    words.extend(target.generation.map(|generation| format!("--generation {generation}")));
     if target.profile != Profile::default() {
-        command.push_str(&format!(" --profile {}", target.profile));
+        words.push(format!("--profile {}", target.profile));
     }
     if target.fail_on != Severity::default() {
-        command.push_str(&format!(" --fail-on {}", target.fail_on));
+        words.push(format!("--fail-on {}", target.fail_on));
     }
     let mut waived: Vec<&str> = part.waived.iter().map(|found| found.rule.code).collect();
+    // What a configuration waives, it waives for prepare too.
+    waived.retain(|code| !checked.outcomes.waivers.iter().any(|waiver| waiver.code == *code && waiver.source.is_some()));
     waived.dedup();
-    for code in waived {
-        command.push_str(&format!(" --waive {code}"));
-    }
-    command.push_str(" -o out/");
+    words.extend(waived.iter().map(|code| format!("--waive {code}")));
+    words.push("-o out/".to_owned());
     page.blank();
-    // Not wrapped: it is there to be copied.
-    page.line(&[Ink::Dim.text("next: "), Ink::Cyan.text(command), Ink::Dim.text(hint)]);
+    page.command(&Ink::Dim.text("next: "), &words);
+    if !hint.is_empty() {
+        page.flow(&[plain("      ")], 6, &[Ink::Dim.text(hint)]);
+    }
 }
 
 /// A path as a POSIX shell reads it.

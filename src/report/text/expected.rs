@@ -35,7 +35,7 @@ disk.vhd  dynamic VHD · 30 GiB · GPT, 3 partitions · OS disk
 disk.vhd: NOT READY for Azure
   dynamic VHD · 30 GiB · GPT, 3 partitions · OS disk
 
-By hand, in this order
+By hand
 
 error[GEN005] no-boot-loader: the disk is dynamic, but Azure takes only fixed
   ones; the upload ends in a refusal
@@ -55,7 +55,7 @@ error[VHD002] not-fixed: the disk is dynamic, but Azure takes only fixed ones;
   azure   "Only fixed VHDs are supported."
   cure    vhdkit prepare writes a fixed VHD with a correct footer
 
-Warnings and notes
+Warnings
 
 warning[VHD020] file-name: the name does not end in .vhd
   needs   2 (fixed)

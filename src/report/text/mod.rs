@@ -15,6 +15,8 @@ mod tests;
 mod trouble;
 mod verbose;
 mod verify;
+#[cfg(test)]
+mod wide;
 
 pub use check::check;
 pub use inspect::inspect;

@@ -55,6 +55,11 @@ impl Span {
         self.text.chars().count()
     }
 
+    /// Filled up with spaces behind it.
+    pub(super) fn filled(&self, width: usize) -> Self {
+        self.padded(width, false)
+    }
+
     /// Filled up with spaces, on its left or on its right.
     fn padded(&self, width: usize, right: bool) -> Self {
         let fill = " ".repeat(width.saturating_sub(self.width()));
@@ -151,6 +156,30 @@ impl<'a> Page<'a> {
         let mut line = Line::default();
         for span in spans {
             line.push(span.ink, &span.text);
+        }
+        self.finish(line);
+    }
+
+    /// A command to be copied: too long for a line, it goes on in the next as shells read it. No word is broken.
+    pub(super) fn command(&mut self, lead: &Span, words: &[String]) {
+        let width = self.width();
+        let mut line = Line::default();
+        line.push(lead.ink, &lead.text);
+        let start = line.width;
+        for (place, word) in words.iter().enumerate() {
+            let word = Ink::Cyan.text(word);
+            // Behind all but the last, the sign that the command goes on needs its room.
+            let sign = if place.saturating_add(1) < words.len() { 2 } else { 0 };
+            let gap = usize::from(place > 0);
+            let wanted = line.width.saturating_add(gap).saturating_add(word.width()).saturating_add(sign);
+            if wanted > width && line.width > start && place > 0 {
+                line.push(Ink::Cyan, " \\");
+                self.finish(std::mem::take(&mut line));
+                line.push(Ink::Plain, &" ".repeat(start));
+            } else if place > 0 {
+                line.push(Ink::Cyan, " ");
+            }
+            line.push(Ink::Cyan, &word.text);
         }
         self.finish(line);
     }

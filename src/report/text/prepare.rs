@@ -1,6 +1,6 @@
 //! What `prepare` would do, did, or would not do.
 
-use super::check::{counts, findings, undecided};
+use super::check::{counts, expired, findings, undecided};
 use super::describe;
 use super::paint::{Ink, Page, Span, count, glue, plain, size};
 use crate::bytes::SECTOR;
@@ -19,6 +19,7 @@ pub fn prepare(prepared: &Prepared<'_>, look: &Look) -> String {
         Stage::NotCured(after) => not_cured(&mut page, after),
         Stage::Written { manifest, directory, skipped } => written(&mut page, prepared, manifest, directory, *skipped),
     }
+    expired(&mut page, &prepared.checked);
     page.text()
 }
 
