@@ -89,7 +89,7 @@ pub(super) enum Command {
     Cat(CatArgs),
     /// List the rules
     Rules(RulesArgs),
-    /// Print one rule's page
+    /// Print a rule's page, or what an error of Azure means
     Explain(ExplainArgs),
     /// Print a completion script
     Completions {
@@ -286,9 +286,9 @@ pub(super) struct RulesArgs {
 /// `explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// Code (VHD003), name (size-not-whole-mib) or catalogue id (C-03)
-    #[arg(value_name = "CODE")]
-    pub(super) code: String,
+    /// Code (VHD003), name (size-not-whole-mib), catalogue id (C-03), or an error of Azure or of the guest, as it was shown
+    #[arg(value_name = "CODE", required = true, num_args = 1.., allow_hyphen_values = true)]
+    pub(super) words: Vec<String>,
 }
 
 /// `--as`.

@@ -12,6 +12,7 @@ pub mod azure;
 mod boot;
 mod container;
 mod disk;
+mod errors;
 mod finding;
 mod image;
 mod judge;
@@ -24,9 +25,10 @@ mod testing;
 mod waiver;
 mod windows;
 
+pub use errors::{ERRORS, KnownError, errors, rules_saying};
 pub use finding::{Finding, Need, Place, Remedy};
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
-pub use registry::{ADVICE, Advice, Elsewhere, RULES, find};
+pub use registry::{ADVICE, Advice, Elsewhere, RULES, find, of_row};
 pub use waiver::{Waiver, WaiverState};
 
 use crate::facts::{DiskFacts, Fact, Role, State, Unknown};

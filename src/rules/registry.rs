@@ -85,6 +85,12 @@ pub fn find(word: &str) -> Option<&'static Rule> {
         .or_else(|| RULES.iter().copied().find(|rule| rule.rows().any(is)))
 }
 
+/// The rules that check a row of the catalogue, letter case ignored.
+#[must_use]
+pub fn of_row(id: &str) -> Vec<&'static Rule> {
+    RULES.iter().copied().filter(|rule| rule.rows().any(|row| row.eq_ignore_ascii_case(id))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,7 +41,7 @@ fn help_of_every_command_lists_every_option_and_fits_a_terminal() {
         ("prepare", &[OPENING, ASKING, WRITING, FORMAT, &["<DISK>"]]),
         ("verify", &[FORMAT, &["<DIR>"]]),
         ("rules", &[FORMAT]),
-        ("explain", &[&["<CODE>"]]),
+        ("explain", &[&["<CODE>..."]]),
         ("completions", &[&["<SHELL>"]]),
         ("man", &[&["[COMMAND]"]]),
     ];
@@ -283,12 +283,31 @@ fn a_rule_is_explained_by_code_name_or_catalogue_id() {
     for words in ["size-not-whole-mib", "C-03", "https://"] {
         assert!(page.contains(words), "{page}");
     }
-    for name in ["vhd003", "size-not-whole-mib", "C-03", "c-03"] {
+    for name in ["vhd003", "size-not-whole-mib", " VHD003 "] {
         assert_eq!(vhdkit(["explain", name]).ended(0).out, page, "{name}");
     }
+    // A catalogue id: the page of its only rule, a list of several, or why there is none.
+    assert_eq!(vhdkit(["explain", "c-05"]).ended(0).out, vhdkit(["explain", "VHD005"]).out);
+    vhdkit(["explain", "C-01"]).ended(0).said("C-01: ").said("VHD001").said("rules check it");
+    vhdkit(["explain", "C-31"]).ended(0).said("no rule checks it, because");
     for name in ["VHD999", "", "../etc", "\u{1b}[31mred"] {
         let ran = vhdkit(["explain", name]).ended(2).complained("there is no rule");
         assert!(ran.out.is_empty() && !ran.err.contains('\x1b'), "{}", ran.err);
+    }
+    vhdkit(["explain", "size-not-whole-mb"]).ended(2).complained("near it: size-not-whole-mib");
+}
+
+#[test]
+fn an_error_is_explained_as_it_was_shown() {
+    for (message, words) in [
+        ("OSProvisioningTimedOut", "IMG008"),
+        ("cookie 'conectix'", "VHD002"),
+        ("  the vhd https://x.example/a.vhd has an UNSUPPORTED\n virtual size of 31457281 bytes.", "VHD003"),
+        ("VHD is already registered with image repository as the resource 'a'", "No rule looks for its cause"),
+    ] {
+        vhdkit(["explain", message]).ended(0).said(words);
+        // Without quotes it is several arguments.
+        vhdkit(["explain"].into_iter().chain(message.split_whitespace())).ended(0).said(words);
     }
 }
 

@@ -21,7 +21,7 @@ mod wide;
 pub use check::check;
 pub use inspect::inspect;
 pub use prepare::prepare;
-pub use rules::{explain, rules};
+pub use rules::{errors, explain, no_rule, row, rules};
 pub use verify::verify;
 
 use crate::facts::{DiskFacts, Fact, Role};

@@ -1,8 +1,8 @@
 //! The rule book: a table of all rules, and one rule's page.
 
-use super::paint::{Ink, Page, Span, natural_width, plain};
+use super::paint::{Ink, Page, Span, count, natural_width, plain};
 use crate::report::Look;
-use crate::rules::{Profile, Rule, Severity};
+use crate::rules::{KnownError, Profile, Rule, Severity};
 
 /// Columns that a summary needs to stand beside its rule; with fewer it stands below.
 const SUMMARY: usize = 40;
@@ -52,8 +52,8 @@ pub fn explain(rule: &Rule, look: &Look) -> String {
     page.flow(&[], 0, &[plain(rule.summary)]);
     page.blank();
     let facts = [
-        ("requirement", Some(rule.requirement.to_owned())),
-        ("severity", Some(rule.severity.to_string())),
+        ("requirement", Some(rule.rows().collect::<Vec<_>>().join(", "))),
+        ("severity", Some(severities(rule))),
         ("profile", Some(rule.profile.to_string())),
         ("applies to", Some(rule.applies_to.to_owned())),
         ("Azure says", rule.azure_error.map(|text| format!("\"{text}\""))),
@@ -67,6 +67,81 @@ pub fn explain(rule: &Rule, look: &Look) -> String {
     page.blank();
     page.line(&[Ink::Dim.text("source: "), Ink::Cyan.text(rule.source)]);
     page.text()
+}
+
+/// The severity, in both profiles where they differ.
+fn severities(rule: &Rule) -> String {
+    match rule.marketplace {
+        Some(other) => format!("{}; {other} in the profile marketplace", rule.severity),
+        None => rule.severity.to_string(),
+    }
+}
+
+/// `explain` of a catalogue id that several rules check.
+#[must_use]
+pub fn row(id: &str, rules: &[&Rule], look: &Look) -> String {
+    let mut page = Page::new(look);
+    page.line(&[Ink::Bold.text(id), plain(format!(": {} check it", count(rules.len(), "rule")))]);
+    page.blank();
+    listed(&mut page, rules);
+    hint(&mut page);
+    page.text()
+}
+
+/// `explain` of a catalogue id that no rule checks.
+#[must_use]
+pub fn no_rule(id: &str, reason: &str, look: &Look) -> String {
+    let mut page = Page::new(look);
+    page.flow(&[], 2, &[Ink::Bold.text(id), plain(": no rule checks it, because "), plain(reason)]);
+    page.text()
+}
+
+/// Errors that are named, at most.
+const ERRORS: usize = 3;
+
+/// `explain` of a message: what it means, and which rules can find its cause. `saying` are rules that name it themselves.
+#[must_use]
+pub fn errors(known: &[&KnownError], saying: &[&Rule], look: &Look) -> String {
+    let mut page = Page::new(look);
+    let mut told: Vec<&str> = Vec::new();
+    for error in known.iter().take(ERRORS) {
+        page.blank();
+        page.flow(&[], 2, &[Ink::Bold.text(format!("\"{}\"", error.text))]);
+        page.entry(2, &Ink::Dim.text("seen"), 7, &[plain(error.shown)]);
+        page.entry(2, &Ink::Dim.text("means"), 7, &[plain(error.means)]);
+        let rules = error.rules();
+        told.extend(rules.iter().map(|rule| rule.code));
+        if rules.is_empty() {
+            page.blank();
+            page.line(&[plain("No rule looks for its cause.")]);
+        } else {
+            page.heading(Ink::Bold, "Rules that can find its cause");
+            page.blank();
+            listed(&mut page, &rules);
+        }
+    }
+    let others: Vec<&Rule> = saying.iter().copied().filter(|rule| !told.contains(&rule.code)).collect();
+    if !others.is_empty() && (known.is_empty() || look.verbose) {
+        page.heading(Ink::Bold, "Rules that name it");
+        page.blank();
+        listed(&mut page, &others);
+        told.extend(others.iter().map(|rule| rule.code));
+    }
+    if !told.is_empty() {
+        hint(&mut page);
+    }
+    page.text()
+}
+
+/// Rules in a line each.
+fn listed(page: &mut Page<'_>, rules: &[&Rule]) {
+    let rows: Vec<Vec<Span>> = rules.iter().map(|rule| head(rule).into_iter().take(2).chain([plain(rule.applies_to)]).collect()).collect();
+    page.table(2, &[], &rows);
+}
+
+fn hint(page: &mut Page<'_>) {
+    page.blank();
+    page.flow(&[], 0, &[plain("'vhdkit explain CODE' prints a rule's page; 'vhdkit check DISK' asks them all.")]);
 }
 
 /// A paragraph or list item that is being collected.
