@@ -1,7 +1,7 @@
 //! The command line: one definition for parsing, help, completions and man pages.
 
 use super::config::Settled;
-pub(super) use super::formats::{CheckFormat, Format, ReportFile};
+pub(super) use super::formats::{CheckFormat, Format, ReportFile, RulesFormat};
 use super::formats::{parse_plain_report, parse_report};
 use crate::bytes::ByteSize;
 use crate::facts::{Role, State};
@@ -279,8 +279,8 @@ pub(super) struct CatArgs {
 #[derive(Debug, Args)]
 pub(super) struct RulesArgs {
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
+    pub(super) format: RulesFormat,
 }
 
 /// `explain`.

@@ -34,6 +34,17 @@ impl From<Format> for CheckFormat {
     }
 }
 
+/// How the rules are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RulesFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// A table for a page
+    Markdown,
+}
+
 /// One `--report`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ReportFile {

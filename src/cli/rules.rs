@@ -1,18 +1,19 @@
 //! `vhdkit rules`, `explain`, `completions`, `man`.
 
 use super::Status;
-use super::args::{Cli, Common, ExplainArgs, Format, RulesArgs};
+use super::args::{Cli, Common, ExplainArgs, RulesArgs, RulesFormat};
 use super::output;
 use crate::bytes::printable;
-use crate::report::{json, text};
+use crate::report::{json, markdown, text};
 use crate::rules::{ADVICE, RULES, errors, of_row, rules_saying};
 use anyhow::Context;
 use clap::CommandFactory;
 
 pub(super) fn list(args: &RulesArgs, common: &Common) -> anyhow::Result<Status> {
     match args.format {
-        Format::Json => output::print_json(&json::rules(&RULES))?,
-        Format::Text => output::print(&text::rules(&RULES, &output::look(common)))?,
+        RulesFormat::Json => output::print_json(&json::rules(&RULES))?,
+        RulesFormat::Markdown => output::print(&markdown::rules(&RULES))?,
+        RulesFormat::Text => output::print(&text::rules(&RULES, &output::look(common)))?,
     }
     Ok(Status::Ready)
 }

@@ -312,6 +312,19 @@ fn an_error_is_explained_as_it_was_shown() {
 }
 
 #[test]
+fn the_readme_holds_the_rules() {
+    let readme = String::from_utf8(read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))).unwrap();
+    let (_, rest) = readme.split_once("<!-- rules: begin -->\n").expect("README.md has the first marker");
+    let (table, _) = rest.split_once("<!-- rules: end -->").expect("README.md has the second marker");
+    let wanted = vhdkit(["rules", "--format", "markdown"]).ended(0).out;
+    assert!(
+        table.trim() == wanted.trim(),
+        "the table of rules in README.md is not that of this program: put what 'cargo run -- rules --format markdown' prints between the \
+         two markers"
+    );
+}
+
+#[test]
 fn what_packagers_take() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = vhdkit(["completions", shell]).ended(0).out;
