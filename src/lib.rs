@@ -5,6 +5,7 @@
 //! ```text
 //!        cli                  words in, words out, exit status
 //!       report                tell it
+//!       recipe                what deploys it                  (pure)
 //!       prepare               plan → write → reread → publish
 //!        rules                facts → findings            (pure)
 //!   ───  facts  ───           the waist: plain data, no I/O, no opinions
@@ -74,5 +75,6 @@ pub mod fs;
 pub mod guest;
 pub mod inspect;
 pub mod prepare;
+pub mod recipe;
 pub mod report;
 pub mod rules;

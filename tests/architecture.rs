@@ -18,14 +18,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Lowest first: a layer uses only those before it, and itself. `guest` and `upload` have their places kept.
-const LAYERS: &[&str] =
-    &["bytes", "container", "partition", "volume", "fs", "guest", "facts", "inspect", "rules", "prepare", "upload", "report", "cli"];
+const LAYERS: &[&str] = &[
+    "bytes",
+    "container",
+    "partition",
+    "volume",
+    "fs",
+    "guest",
+    "facts",
+    "inspect",
+    "rules",
+    "prepare",
+    "recipe",
+    "upload",
+    "report",
+    "cli",
+];
 
 /// Layers that may use less than the order allows: facts are plain data, and rules judge facts without reading anything.
 const NARROW: &[(&str, &[&str])] = &[("facts", &["bytes"]), ("rules", &["bytes", "facts"]), ("guest", &["bytes"])];
 
 /// Layers without I/O, and what of the standard library would be some.
-const PURE: &[&str] = &["guest", "facts", "rules", "report"];
+const PURE: &[&str] = &["guest", "facts", "rules", "recipe", "report"];
 const IO: &[&str] = &["fs", "io", "net", "process", "env", "os", "thread"];
 
 /// Where `unsafe` may stand.

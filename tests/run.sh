@@ -70,7 +70,26 @@ install_peers() {
     [ ${#wanted[@]} -eq 0 ] || say "still missing: ${wanted[*]}"
 }
 
+# The grammars of PowerShell and Bicep, which no package of Debian brings, in a directory of their own beside the build.
+install_grammars() {
+    local home=target/grammars modules='import tree_sitter, tree_sitter_powershell, tree_sitter_bicep'
+    if "$home/bin/python3" -c "$modules" 2>/dev/null || python3 -c "$modules" 2>/dev/null; then
+        say "the grammars that recipes are parsed by are here"
+        return
+    fi
+    if [ -n "${VHDKIT_NO_INSTALL:-}" ]; then
+        say "not installed, and left so: the grammars of PowerShell and Bicep"
+        return
+    fi
+    say "installing the grammars of PowerShell and Bicep into $home"
+    if ! { python3 -m venv "$home" && "$home/bin/python3" -m pip install --quiet tree-sitter tree-sitter-powershell tree-sitter-bicep; } \
+        >/dev/null 2>&1; then
+        say "cannot be installed: the grammars of PowerShell and Bicep"
+    fi
+}
+
 install_peers
+install_grammars
 
 if ! command -v cargo >/dev/null; then
     echo "run.sh: cargo is not installed. Get Rust from https://rustup.rs:" >&2

@@ -3,6 +3,7 @@
 use super::config::Settled;
 pub(super) use super::formats::{CheckFormat, Format, ReportFile, RulesFormat};
 use super::formats::{parse_plain_report, parse_report};
+use super::recipe::RecipeArgs;
 use crate::bytes::ByteSize;
 use crate::facts::{Role, State};
 use crate::rules::azure::MAX_LUN;
@@ -83,6 +84,8 @@ pub(super) enum Command {
     Prepare(PrepareArgs),
     /// Reread a prepared image: files, footers, digests, verdict
     Verify(VerifyArgs),
+    /// Print what deploys a prepared image: upload, disks, image version or machine
+    Recipe(RecipeArgs),
     /// List guest files, as ls -l does
     Ls(LsArgs),
     /// Print guest files, byte for byte

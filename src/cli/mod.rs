@@ -11,6 +11,7 @@ mod interrupt;
 mod output;
 mod prepare;
 mod progress;
+mod recipe;
 mod rules;
 mod status;
 mod verify;
@@ -41,6 +42,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Status> {
             prepare::run(&PrepareArgs { asking, ..args.clone() }, common)
         }
         Command::Verify(args) => verify::run(args, common),
+        Command::Recipe(args) => recipe::run(args),
         Command::Ls(args) => files::ls(args, common),
         Command::Cat(args) => files::cat(args),
         Command::Rules(args) => rules::list(args, common),

@@ -13,9 +13,10 @@ use crate::prepare::{CannotVerify, MANIFEST, MAX_MANIFEST, Manifest, Verified, v
 use crate::report::{Checked, VerifiedImage, json, text};
 use crate::rules::{Profile, Severity, Subject, Target, Verdict};
 use anyhow::Context;
+use std::path::Path;
 
 pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> {
-    let manifest = read_manifest(args)?;
+    let manifest = read_manifest(&args.directory)?;
     let cancel = interrupt::defer();
     let bars = Bars::new(common, manifest.disks.iter().map(|disk| disk.file.as_str()));
     let mut disks: Vec<Verified> = Vec::new();
@@ -63,8 +64,9 @@ fn join(disks: &mut [Verified]) -> anyhow::Result<()> {
     super::disks::join_each(&mut inspected, |one| one, |one| one)
 }
 
-fn read_manifest(args: &VerifyArgs) -> anyhow::Result<Manifest> {
-    let path = args.directory.join(MANIFEST);
+/// Reads the manifest of an image.
+pub(super) fn read_manifest(directory: &Path) -> anyhow::Result<Manifest> {
+    let path = directory.join(MANIFEST);
     let fail = || format!("cannot read '{}'", shown(&path));
     let missing = "a directory without a manifest holds no finished image";
     let file = match HostFile::open(&path, crate::bytes::host::Access::Positional) {

@@ -3,7 +3,7 @@
 use crate::support::*;
 use std::path::Path;
 
-const COMMANDS: &[&str] = &["inspect", "check", "prepare", "verify", "rules", "explain", "completions", "man"];
+const COMMANDS: &[&str] = &["inspect", "check", "prepare", "verify", "recipe", "rules", "explain", "completions", "man"];
 
 const EVERYWHERE: &[&str] = &["--quiet", "--verbose", "--color", "--progress", "--no-mmap", "--help", "-q", "-v", "-h"];
 const OPENING: &[&str] = &["--parent-dir <DIR>", "--deep"];
@@ -40,6 +40,7 @@ fn help_of_every_command_lists_every_option_and_fits_a_terminal() {
         ("check", &[OPENING, ASKING, FORMAT, REPORT, &["<DISK>..."]]),
         ("prepare", &[OPENING, ASKING, WRITING, FORMAT, &["<DISK>"]]),
         ("verify", &[FORMAT, &["<DIR>"]]),
+        ("recipe", &[FORMAT, &["<DIR>", "--route", "--as <STATE>", "--generation <1|2>", "--architecture", "--os"]]),
         ("rules", &[FORMAT]),
         ("explain", &[&["<CODE>..."]]),
         ("completions", &[&["<SHELL>"]]),

@@ -17,7 +17,7 @@ pub(in crate::rules) static MOUNTED: Rule = Rule {
     applies_to: "images of several disks with a Linux",
     summary: "What /etc/fstab names by UUID or label is on one disk of the image only.",
     azure_error: None,
-    source: source::FSTAB,
+    source: source::FSTAB_MANUAL,
     docs: r"## What it checks
 
 Each UUID and label of file systems and partitions by which `/etc/fstab` mounts something must be on one disk of the image only.
@@ -46,7 +46,7 @@ pub(in crate::rules) static SHARED: Rule = Rule {
     applies_to: "images of several disks, but for those with a Windows",
     summary: "No two disks of an image hold file systems with the same UUID.",
     azure_error: None,
-    source: source::FSTAB,
+    source: source::FSTAB_MANUAL,
     docs: r"## What it checks
 
 File systems, swap areas and LUKS containers on different disks of the image must have different UUIDs, also where `/etc/fstab` names none
