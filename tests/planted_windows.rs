@@ -25,6 +25,7 @@ mod planted {
     pub mod windows;
     pub mod windows_healthy;
     // One file for each table of faults, with a test that calls `windows::plant`.
+    pub mod windows_settings;
     pub mod windows_startup;
 }
 mod support;

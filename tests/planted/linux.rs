@@ -363,9 +363,7 @@ pub fn efi(machine: u16, component: &str, issuer: Option<&str>) -> Vec<u8> {
     program[0x58 + 68] = 10;
     // Sixteen data directories.
     program[0x58 + 108] = 16;
-    let text = format!(
-        "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n{component},4,Test,{component},1,https://example.org\n"
-    );
+    let text = format!("sbat,1,SBAT Version,sbat,1,https://example.org\n{component},4,Test,{component},1,https://example.org\n");
     let length = u32::try_from(text.len()).unwrap();
     program[SECTIONS..SECTIONS + 5].copy_from_slice(b".sbat");
     program[SECTIONS + 8..SECTIONS + 12].copy_from_slice(&length.to_le_bytes());

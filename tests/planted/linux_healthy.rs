@@ -119,7 +119,7 @@ fn system(guest: &mut Guest) {
         .link("/usr/sbin/init", "/lib/systemd/systemd")
         .file(
             "/usr/lib/os-release",
-            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n",
+            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n",
         )
         .link("/etc/os-release", "../usr/lib/os-release")
         .file("/etc/debian_version", "12.11\n")
@@ -139,7 +139,7 @@ fn system(guest: &mut Guest) {
         .file("/etc/chrony/chrony.conf", "refclock PHC /dev/ptp_hyperv poll 3 dpoll -2 offset 0 stratum 2\nmakestep 1.0 -1\n")
         .file("/etc/apt/sources.list", "deb http://deb.debian.org/debian bookworm main\n")
         .file("/usr/lib/udev/rules.d/66-azure-storage.rules", "ACTION!=\"add|change\", GOTO=\"azure_end\"\nLABEL=\"azure_end\"\n")
-        .file("/usr/lib/udev/rules.d/99-azure-product-uuid.rules", "SUBSYSTEM==\"dmi\", RUN+=\"/bin/chmod 444 /sys/class/dmi/id/product_uuid\"\n")
+        .file("/usr/lib/udev/rules.d/99-azure-product-uuid.rules", "SUBSYSTEM==\"dmi\", RUN+=\"/bin/chmod 444 product_uuid\"\n")
         .file("/usr/lib/systemd/system/multi-user.target", "[Unit]\nDescription=Multi-User System\n")
         .file("/usr/lib/systemd/system/graphical.target", "[Unit]\nDescription=Graphical Interface\nRequires=multi-user.target\n")
         .link("/usr/lib/systemd/system/default.target", "graphical.target");

@@ -174,7 +174,8 @@ fn incomplete(subject: &Subject<'_>, target: &Target) -> Judgement {
         required: "a loader for removable media that finds what it starts next".to_owned(),
         place: None,
         remedy: Remedy::hand(
-            "in the machine: grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable; Red Hat: dnf reinstall shim-x64 grub2-efi-x64",
+            "in the machine: grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable; Red Hat: dnf reinstall shim-x64 \
+             grub2-efi-x64",
         ),
     }])
 }

@@ -229,14 +229,21 @@ fn remote_nvme(subject: &Subject<'_>, target: &Target) -> Judgement {
 
 fn mixed(subject: &Subject<'_>, _: &Target) -> Judgement {
     let os = os(subject)?;
-    let loaders = subject.facts.boot.known()?.map(|boot| boot.architecture.known()).transpose()?.flatten();
-    let (Some(loaders), Some(system)) = (loaders, os.architecture.known()?) else {
-        return Err(Skip::not_applicable("which processor loaders and system are for is not both told"));
+    let boot = subject.facts.boot.known()?;
+    let loaders = boot.map(|boot| boot.loaders.known()).transpose()?.flatten().map(Vec::as_slice).unwrap_or_default();
+    // Boot sectors do not tell, and a loader whose headers are damaged is judged elsewhere.
+    let told = loaders.iter().filter(|loader| loader.fallback).filter_map(|loader| loader.architecture.value());
+    let known: Vec<&str> = told.map(String::as_str).filter(|machine| is_azures(machine)).collect();
+    if known.is_empty() {
+        return Err(Skip::not_applicable("no boot loader tells its processor"));
+    }
+    let Some(system) = os.architecture.known()?.filter(|machine| is_azures(machine)) else {
+        return Err(Skip::not_applicable("the operating system is for neither x64 nor Arm64"));
     };
-    let both = [loaders.as_str(), system.as_str()];
-    if loaders == system || !both.iter().all(|one| matches!(*one, "x64" | "Arm64")) {
+    if known.contains(&system.as_str()) {
         return Ok(vec![]);
     }
+    let loaders = known.join(" and ");
     Ok(vec![Finding {
         message: format!("the boot loaders are for {loaders}, but the operating system is for {system}; it does not start on either"),
         actual: format!("loaders for {loaders}, system for {system}"),
@@ -244,6 +251,11 @@ fn mixed(subject: &Subject<'_>, _: &Target) -> Judgement {
         place: None,
         remedy: Remedy::hand(format!("install the boot loader for {system}")),
     }])
+}
+
+/// Whether Azure has that processor.
+fn is_azures(machine: &str) -> bool {
+    matches!(machine, "x64" | "Arm64")
 }
 
 fn arm64(subject: &Subject<'_>, _: &Target) -> Judgement {
@@ -322,7 +334,9 @@ mod tests {
     fn processors() {
         assert_eq!((ask(&MIXED, &healthy_os()), ask(&BITS_32, &healthy_os())), ("pass".to_owned(), "pass".to_owned()));
         assert_eq!((ask(&MIXED, &machine("Arm64")), ask(&ARM64, &machine("Arm64"))), ("hand".to_owned(), "hand".to_owned()));
-        assert_eq!((ask(&MIXED, &machine("x86")), ask(&BITS_32, &machine("x86"))), ("pass".to_owned(), "hand".to_owned()));
+        assert_eq!((ask(&MIXED, &machine("x86")), ask(&BITS_32, &machine("x86"))), ("not applicable".to_owned(), "hand".to_owned()));
+        let bios = changed(|f| known(&mut known(&mut f.boot).loaders).truncate(1));
+        assert_eq!(ask(&MIXED, &bios), "not applicable");
         assert_eq!(ask(&ARM64, &healthy_os()), "not applicable");
         let unknown = changed(|f| known(&mut f.os).architecture = Fact::unknown("x"));
         assert_eq!(ask(&BITS_32, &unknown), "undecided");

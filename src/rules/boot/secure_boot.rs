@@ -160,7 +160,8 @@ fn only_2011(subject: &Subject<'_>, target: &Target) -> Judgement {
     }
     Ok(vec![Finding {
         message: format!(
-            "{} ({}) is signed by Microsoft's authority of 2011 only, which expires from June 2026 on; it starts today, and should be updated",
+            "{} ({}) is signed by Microsoft's authority of 2011 only, which expires from June 2026 on; it starts today, and should be \
+             updated",
             loader.path.as_deref().unwrap_or_default(),
             loader.name
         ),

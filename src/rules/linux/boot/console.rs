@@ -1,7 +1,7 @@
 //! L-07: Azure's serial console shows what the kernel says.
 
 use super::started::default_entry;
-use crate::rules::linux::{Guest, guest};
+use crate::rules::linux::{Distribution, Guest, guest};
 use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static CONSOLE: Rule = Rule {
@@ -113,16 +113,18 @@ fn early(subject: &Subject<'_>, target: &Target) -> Judgement {
     }
     let names = missing.join(" and ");
     let effect = if target.profile == Profile::Marketplace {
-        "the certification test looks for it"
+        "the certification test looks for earlyprintk, rootdelay and the console"
     } else {
         "the serial console shows nothing of a kernel that stops early"
     };
+    let sleeps = missing.contains(&"rootdelay=300") && guest.distribution() == Distribution::Debian;
+    let but = if sleeps { " (with initramfs-tools every start then takes 300 seconds longer)" } else { "" };
     Ok(vec![Finding {
         message: format!("the kernel command line lacks {names}; {effect}"),
         actual: format!("no {}", missing.join(", no ")),
         required: names,
         place: place(&guest),
-        remedy: Remedy::hand(guest.distribution().add_parameters(&missing.join(" "))),
+        remedy: Remedy::hand(format!("{}{but}", guest.distribution().add_parameters(&missing.join(" ")))),
     }])
 }
 

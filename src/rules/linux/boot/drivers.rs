@@ -145,13 +145,13 @@ fn storage_early(subject: &Subject<'_>, _: &Target) -> Judgement {
     let nowhere =
         missing.iter().any(|name| matches!(started.driver(name), Ok(driver) if driver.state.value() == Some(&DriverState::Missing)));
     let remedy = if nowhere {
-        format!("this kernel has no {drivers}: install a kernel of the distribution that has, and make its initial ramdisk with them")
+        format!("this kernel lacks {drivers}: install a kernel of the distribution that has, and make its initial ramdisk with them")
     } else {
         guest.distribution().add_drivers(&ALL, release)
     };
     Ok(vec![Finding {
         message: format!(
-            "the kernel {release}, which starts by itself, has no {drivers} before its root file system is mounted ({place}); in Azure it \
+            "the kernel {release}, which starts by itself, lacks {drivers} before its root file system is mounted ({place}); in Azure it \
              does not find its disk and never starts"
         ),
         actual: format!("{drivers}: {place}"),
@@ -184,7 +184,8 @@ fn other_kernels(subject: &Subject<'_>, _: &Target) -> Judgement {
     let Some(first) = found.first() else { return Ok(vec![]) };
     Ok(vec![Finding {
         message: format!(
-            "{} in the boot menu without hv_vmbus or hv_storvsc in the initial ramdisk; if started in Azure, such a kernel does not find its disk",
+            "{} there without hv_vmbus or hv_storvsc in the initial ramdisk; chosen in the boot menu in Azure, such a kernel does not \
+             find its disk",
             match found.len() {
                 1 => format!("the kernel {first} is"),
                 _ => format!("the kernels {} are", shared::first_three(&found, ", ")),
@@ -233,8 +234,8 @@ fn not_lasting(subject: &Subject<'_>, _: &Target) -> Judgement {
     let names = missing.join(", ");
     Ok(vec![Finding {
         message: format!(
-            "initial ramdisks are made with only the drivers of the machine at hand, and {file} does not name {names}; one that is made outside \
-             Hyper-V does not start in Azure"
+            "initial ramdisks are made with only the drivers of the machine at hand, and {file} does not name {names}; one that is made \
+             outside Hyper-V does not start in Azure"
         ),
         actual: format!("{names} not named"),
         required: "hv_vmbus, hv_storvsc and hv_netvsc named in the tool's configuration".to_owned(),

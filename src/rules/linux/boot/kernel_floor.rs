@@ -3,7 +3,7 @@
 use super::started::started;
 use crate::facts::KernelFacts;
 use crate::rules::linux::{Distribution, guest};
-use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
+use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, source};
 
 /// The first kernel that starts in Azure without `numa=off`, and Red Hat's with the same change.
 const NUMA: &[u64] = &[2, 6, 37];
@@ -191,7 +191,8 @@ fn sack(subject: &Subject<'_>, _: &Target) -> Judgement {
     Ok(finding(
         release,
         format!(
-            "the kernel {release}, which starts by itself, lacks the corrections for CVE-2019-11477, -11478 and -11479; certification refuses it"
+            "the kernel {release}, which starts by itself, lacks the corrections for CVE-2019-11477, -11478 and -11479; certification \
+             refuses it"
         ),
         "a kernel with the corrections of June 2019",
         match guest.distribution() {

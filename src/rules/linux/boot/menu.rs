@@ -113,7 +113,8 @@ fn not_serial(subject: &Subject<'_>, _: &Target) -> Judgement {
         required: "a serial terminal, and a timeout above 0".to_owned(),
         place: shared::file(&grub.config, None),
         remedy: Remedy::hand(format!(
-            "set GRUB_TERMINAL=\"serial console\", GRUB_SERIAL_COMMAND=\"serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1\" and \
+            "set GRUB_TERMINAL=\"serial console\", GRUB_SERIAL_COMMAND=\"serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1\" \
+             and \
              GRUB_TIMEOUT=5 in /etc/default/grub, then {rebuild}"
         )),
     }])

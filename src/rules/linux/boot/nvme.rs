@@ -26,7 +26,7 @@ The kernel that the default boot entry starts must have `nvme` and `nvme_core` b
 
 ## Why it matters
 
-Newer sizes of machines (from the v6 series on) offer their disks by NVMe only. An image without the driver starts on older sizes and not on
+Newer sizes of machines offer their disks by NVMe only. An image without the driver starts on older sizes and not on
 these.
 
 ## How to fix it
@@ -59,7 +59,7 @@ turn read-only.
 
 ## How to fix it
 
-Add `nvme_core.io_timeout=240` to the kernel command line. The package `azure-vm-utils` sets it too, from version 0.4 on.",
+Add `nvme_core.io_timeout=240` to the kernel command line, and make the boot loader's configuration anew.",
     check: Check::Disk(timeout),
 };
 
@@ -75,7 +75,8 @@ fn driver(subject: &Subject<'_>, target: &Target) -> Judgement {
     let release = started.release();
     Ok(vec![Finding {
         message: format!(
-            "the kernel {release}, which starts by itself, has no {names} before its root file system is mounted; it does not start on sizes \
+            "the kernel {release}, which starts by itself, lacks {names} before its root file system is mounted; it does not start on \
+             sizes \
              whose disks are on NVMe"
         ),
         actual: format!("{names} neither built in nor in the initial ramdisk"),

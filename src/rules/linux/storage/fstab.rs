@@ -227,7 +227,8 @@ fn absent(subject: &Subject<'_>, _: &Target) -> Judgement {
             let FstabLineFacts { source, target, .. } = line;
             Finding {
                 message: format!(
-                    "{FSTAB} mounts {source} at {target} without nofail, and none of the disks given holds it; the machine stops in emergency mode"
+                    "{FSTAB} mounts {source} at {target} without nofail, and none of the disks given holds it; the machine stops in \
+                     emergency mode"
                 ),
                 actual: format!("{source}, not found"),
                 required: "a file system on one of the disks given, or nofail".to_owned(),

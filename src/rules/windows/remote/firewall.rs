@@ -186,7 +186,8 @@ fn not_allowed(windows: &WindowsFacts, port: u32, name: &str) -> Told {
         format!("Set-NetFirewallRule -Name {OWN}, RemoteDesktop-UserMode-In-UDP -Enabled True -Profile Any -Action Allow")
     } else {
         format!(
-            "New-NetFirewallRule -DisplayName 'Remote desktop' -Direction Inbound -Protocol TCP -LocalPort {port} -Profile Any -Action Allow"
+            "New-NetFirewallRule -DisplayName 'Remote desktop' -Direction Inbound -Protocol TCP -LocalPort {port} -Profile Any \
+             -Action Allow"
         )
     };
     (

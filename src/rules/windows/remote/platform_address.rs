@@ -106,7 +106,8 @@ fn outbound(subject: &Subject<'_>, _: &Target) -> Judgement {
     }
     Ok(vec![Finding {
         message: format!(
-            "the firewall blocks what goes out on {} networks, and no active rule allows {PLATFORM}, Azure's own address; {OUTBOUND_EFFECT}",
+            "the firewall blocks what goes out on {} networks, and no active rule allows {PLATFORM}, Azure's own address; \
+             {OUTBOUND_EFFECT}",
             name.to_ascii_lowercase()
         ),
         actual: "DefaultOutboundAction 1, and no rule for the address".to_owned(),

@@ -96,27 +96,28 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         let denied = denied(all, windows, &format!("deny {right}"))?;
         if let Some(group) = denied {
             found.push(Finding {
-                message: format!(
-                    "policy denies {} the right to {called}; the administrator that Azure makes cannot log in",
-                    name(group)
-                ),
+                message: format!("policy denies {} the right to {called}; the administrator that Azure makes cannot log in", name(group)),
                 actual: format!("{} is denied to {called}", name(group)),
                 required: "no denial for administrators".to_owned(),
                 place: place(group),
                 remedy: Remedy::hand(format!(
-                    "remove {} from the right {deny}: secpol.msc, Local Policies, User Rights Assignment, Deny {}, or the domain's group policy",
+                    "remove {} from the right {deny}: secpol.msc, Local Policies, User Rights Assignment, Deny {}, or the domain's \
+                     group policy",
                     name(group),
                     if right == "network" { "access to this computer from the network" } else { "log on through Remote Desktop Services" }
                 )),
             });
         } else if !all.iter().any(|of| ALL.contains(&of.sid.as_str()) && has(of, right)) {
             found.push(Finding {
-                message: format!("policy does not give administrators the right to {called}; the administrator that Azure makes cannot log in"),
+                message: format!(
+                    "policy does not give administrators the right to {called}; the administrator that Azure makes cannot log in"
+                ),
                 actual: format!("no right to {called} for Administrators"),
                 required: format!("the right to {called} for Administrators"),
                 place: Some(Place::Registry(format!(r"HKLM\SECURITY\Policy\Accounts\{ADMINISTRATORS}\ActSysAc"))),
                 remedy: Remedy::hand(format!(
-                    "add Administrators to the right to {called}: secpol.msc, Local Policies, User Rights Assignment, or the domain's group policy"
+                    "add Administrators to the right to {called}: secpol.msc, Local Policies, User Rights Assignment, or the \
+                     domain's group policy"
                 )),
             });
         }

@@ -18,7 +18,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "disks with Windows",
     summary: "Network adapters take their addresses from DHCP.",
     azure_error: None,
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 No interface under `Tcpip\Parameters\Interfaces` may have addresses of its own without `EnableDHCP` 1. That the service `Dhcp` starts is
@@ -47,7 +47,7 @@ pub(in crate::rules) static NAME_SERVERS: Rule = Rule {
     applies_to: "disks with Windows",
     summary: "Network adapters take their name servers from DHCP.",
     azure_error: None,
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 No interface under `Tcpip\Parameters\Interfaces` should have name servers of its own (`NameServer`).

@@ -193,8 +193,8 @@ fn protection(subject: &Subject<'_>, _: &Target) -> Judgement {
         required: "software that lets Azure's services through".to_owned(),
         place: checks::service_place(windows, &first.name),
         remedy: Remedy::hand(
-            "check that it allows remote desktop, 168.63.129.16 and what runs below C:\\Windows and C:\\WindowsAzure; prepare it for images \
-             as its maker says, or install it in Azure",
+            "check that it allows remote desktop, 168.63.129.16 and what runs below C:\\Windows and C:\\WindowsAzure; prepare it for \
+             images as its maker says, or install it in Azure",
         ),
     }])
 }

@@ -3,7 +3,7 @@
 use crate::facts::{StartType, WindowsServiceFacts};
 use crate::rules::windows::checks::{self, Checks, Wrong};
 use crate::rules::windows::{commands, guest};
-use crate::rules::{Check, Judgement, Profile, Rule, Severity, Subject, Target, source};
+use crate::rules::{Check, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, source};
 
 pub(in crate::rules) static SERVICES: Rule = Rule {
     code: "WIN137",
@@ -16,7 +16,7 @@ pub(in crate::rules) static SERVICES: Rule = Rule {
     applies_to: "disks with Windows",
     summary: "Services of other hypervisors and clouds are removed or disabled.",
     azure_error: None,
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 Services of VMware Tools, VirtualBox Guest Additions, the QEMU guest agent, XenServer's, Parallels', Nutanix' and SPICE's tools, and agents
@@ -44,7 +44,7 @@ pub(in crate::rules) static DRIVERS: Rule = Rule {
     applies_to: "disks with Windows",
     summary: "Drivers for devices of other hypervisors are removed.",
     azure_error: None,
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 Drivers of VMware, VirtualBox, Xen, Parallels, virtio and other clouds that are registered and not disabled.
@@ -107,14 +107,20 @@ fn whose(service: &WindowsServiceFacts) -> Option<&'static str> {
 }
 
 fn services(subject: &Subject<'_>, _: &Target) -> Judgement {
-    look(subject, false)?.finding(|list| format!("tools of another hypervisor or cloud are installed and start: {list}"))
+    let mut findings =
+        look(subject, false)?.finding(|list| format!("tools of another hypervisor or cloud are installed and start: {list}"))?;
+    for finding in &mut findings {
+        "none, or disabled".clone_into(&mut finding.required);
+        finding.remedy = Remedy::hand(format!("uninstall them in the machine where it was made; or at least: {}", finding.remedy.text()));
+    }
+    Ok(findings)
 }
 
 fn drivers(subject: &Subject<'_>, _: &Target) -> Judgement {
     look(subject, true)?.finding(|list| format!("drivers for devices of another hypervisor are installed: {list}"))
 }
 
-fn look<'a>(subject: &Subject<'a>, drivers: bool) -> Result<Checks<'a>, crate::rules::Skip> {
+fn look<'a>(subject: &Subject<'a>, drivers: bool) -> Result<Checks<'a>, Skip> {
     let windows = guest(subject)?.windows;
     let mut checks = Checks::of(windows);
     for service in windows.services.known()?.into_iter().flatten() {
@@ -132,10 +138,7 @@ fn look<'a>(subject: &Subject<'a>, drivers: bool) -> Result<Checks<'a>, crate::r
             cure: if drivers {
                 format!("uninstall the tools of {owner} in the machine before the upload")
             } else {
-                format!(
-                    "uninstall the tools of {owner} in the machine before the upload, or {}",
-                    commands::service(&format!("'{name}'"), "Disabled")
-                )
+                commands::service(&format!("'{name}'"), "Disabled")
             },
         });
     }
@@ -181,5 +184,7 @@ mod tests {
         let facts = windows(|w| known(&mut w.services).extend([service("VMTools", 2, false), service("VGAuthService", 2, false)]));
         let told = findings(&SERVICES, &facts, &Target::default());
         assert_eq!((told.len(), told[0].actual.as_str()), (1, "VMTools (VMware), VGAuthService (VMware)"));
+        let cure = told[0].remedy.text();
+        assert!(cure.starts_with("uninstall") && cure.ends_with("Set-Service -Name 'VGAuthService' -StartupType Disabled"), "{cure}");
     }
 }

@@ -42,7 +42,7 @@ pub(in crate::rules) static DOT_NET: Rule = Rule {
     applies_to: "disks with Windows",
     summary: "The .NET Framework 4 is installed.",
     azure_error: None,
-    source: source::AGENT_WINDOWS,
+    source: source::WINDOWS_AGENT,
     docs: r"## What it checks
 
 `NET Framework Setup\NDP\v4\Full` of the registry must say that the .NET Framework 4 is installed.

@@ -162,7 +162,8 @@ fn app_locker(subject: &Subject<'_>, target: &Target) -> Judgement {
             found: format!("{} enforced with {} rules", kind.kind, kind.rules),
             required: format!("{} audit only", kind.kind),
             place: checks::place(windows, &format!(r"{APP_LOCKER_KEY}\{}", kind.kind), "EnforcementMode"),
-            cure: "set AppLocker to audit only in the image (secpol.msc, Application Control Policies), or allow what Azure's provisioning runs"
+            cure: "set AppLocker to audit only in the image (secpol.msc, Application Control Policies), or allow what Azure's \
+                   provisioning runs"
                 .to_owned(),
         });
     }

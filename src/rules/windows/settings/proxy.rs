@@ -64,7 +64,8 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
     let proxy = settings.proxy.as_deref().unwrap_or("unnamed");
     Ok(vec![Finding {
         message: format!(
-            "services use the proxy {proxy} for {PLATFORM} too, Azure's own address, which no proxy reaches; provisioning and the agent fail"
+            "services use the proxy {proxy} for {PLATFORM} too, Azure's own address, which no proxy reaches; provisioning and \
+             the agent fail"
         ),
         actual: format!("proxy {proxy}, exceptions: {}", if bypass.is_empty() { "none" } else { bypass }),
         required: format!("no proxy, or {PLATFORM} among the exceptions"),

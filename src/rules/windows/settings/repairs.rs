@@ -126,7 +126,8 @@ fn boot_execute(subject: &Subject<'_>, _: &Target) -> Judgement {
         required: "autocheck autochk *".to_owned(),
         place: checks::place(windows, SESSION, "BootExecute"),
         remedy: Remedy::hand(format!(
-            "let the machine start once, so that it runs; or reg add \"{SESSION}\" /v BootExecute /t REG_MULTI_SZ /d \"autocheck autochk *\" /f"
+            "let the machine start once, so that it runs; or reg add \"{SESSION}\" /v BootExecute /t REG_MULTI_SZ /d \"autocheck \
+             autochk *\" /f"
         )),
     }])
 }

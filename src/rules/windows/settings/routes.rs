@@ -3,7 +3,6 @@
 use crate::facts::WindowsFacts;
 use crate::rules::windows::{checks, guest};
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, source};
-use std::net::Ipv4Addr;
 
 pub(in crate::rules) static CAPTURED: Rule = Rule {
     code: "WIN108",
@@ -62,14 +61,20 @@ does not exist in the new one.
 
 const ROUTES: &str = r"HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes";
 /// Addresses at which Azure itself answers.
-const AZURE: [Ipv4Addr; 2] = [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(169, 254, 169, 254)];
+const AZURE: [&str; 2] = ["168.63.129.16", "169.254.169.254"];
+
+/// The bits of an IPv4 address.
+fn bits(text: &str) -> Option<u32> {
+    let parts: Vec<u8> = text.trim().split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    Some(u32::from_be_bytes(parts.try_into().ok()?))
+}
 
 /// The address of Azure's that a route covers: `destination,mask,gateway,metric`.
-fn covers(route: &str) -> Option<Ipv4Addr> {
-    let mut parts = route.split(',').map(|part| part.trim().parse::<Ipv4Addr>().ok());
-    let destination = parts.next()??.to_bits();
-    let mask = parts.next()??.to_bits();
-    AZURE.into_iter().find(|address| address.to_bits() & mask == destination & mask)
+fn covers(route: &str) -> Option<&'static str> {
+    let mut parts = route.split(',').map(bits);
+    let destination = parts.next()??;
+    let mask = parts.next()??;
+    AZURE.into_iter().find(|address| bits(address).is_some_and(|address| address & mask == destination & mask))
 }
 
 fn routes(windows: &WindowsFacts) -> Result<&[String], Skip> {
@@ -103,7 +108,8 @@ fn captured(subject: &Subject<'_>, _: &Target) -> Judgement {
     let found = routes(windows)?.iter().filter_map(|route| {
         let address = covers(route)?;
         let message = format!(
-            "the persistent route to {} also takes what is meant for {address}, Azure's own address; without it provisioning and the agent fail",
+            "the persistent route to {} also takes what is meant for {address}, Azure's own address; without it \
+             provisioning and the agent fail",
             in_words(route)
         );
         Some(finding(windows, route, message))

@@ -113,7 +113,10 @@ fn missing(checks: &mut Checks<'_>, windows: &WindowsFacts, name: &str, wanted: 
         found: format!("{name} is not registered"),
         required: format!("{name} {}", wanted.to_ascii_lowercase()),
         place: checks::place(windows, &commands::service_key(name), "Start"),
-        cure: format!("repair Windows in its machine (DISM /Online /Cleanup-Image /RestoreHealth), or import the key of {name} from a Windows of the same version"),
+        cure: format!(
+            "repair Windows in its machine (DISM /Online /Cleanup-Image /RestoreHealth), or import the key of {name} \
+             from a Windows of the same version"
+        ),
     });
 }
 
