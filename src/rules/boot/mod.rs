@@ -11,12 +11,15 @@ pub(in crate::rules) mod generation_2;
 pub(in crate::rules) mod no_boot_path;
 pub(in crate::rules) mod platform;
 pub(in crate::rules) mod secure_boot;
+pub(in crate::rules) mod windows_loader;
 
 /// The rules of this folder.
 pub(super) static RULES: &[&Rule] = &[
     &generation_1::NO_BIOS_BOOT,
     &generation_1::GPT,
     &generation_2::NO_ESP,
+    &windows_loader::RULE,
+    &windows_loader::COPY_ONLY,
     &encrypted::BITLOCKER,
     &encrypted::LUKS,
     &no_boot_path::RULE,

@@ -15,7 +15,7 @@ pub(in crate::rules) static MISSING: Rule = Rule {
     applies_to: "OS disks with Windows",
     summary: "The Azure VM agent is installed.",
     azure_error: Some("VM agent is unable to communicate with the Azure service."),
-    source: source::AGENT_WINDOWS,
+    source: source::WINDOWS_AGENT,
     docs: r"## What it checks
 
 One of the agent's services, `RdAgent` and `WindowsAzureGuestAgent`, must be registered.
@@ -43,7 +43,7 @@ pub(in crate::rules) static DISABLED: Rule = Rule {
     applies_to: "OS disks with Windows and the agent, for specialized images",
     summary: "The services of the Azure VM agent start automatically.",
     azure_error: Some("VM agent is unable to communicate with the Azure service."),
-    source: source::AGENT_WINDOWS,
+    source: source::WINDOWS_AGENT,
     docs: r"## What it checks
 
 On a specialized disk `RdAgent` and `WindowsAzureGuestAgent` must have a `Start` of 2. On a generalized disk they are disabled, since

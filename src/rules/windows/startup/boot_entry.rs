@@ -134,7 +134,8 @@ fn device(subject: &Subject<'_>, _: &Target) -> Judgement {
     }])
 }
 
-/// What is wrong with a device. Devices that are found at boot by what they hold, as Sysprep leaves them, lead to no partition and are right.
+/// What is wrong with a device. Devices that are found at boot by what they hold, as Sysprep leaves them, lead to no partition and are
+/// right.
 fn trouble(device: &Fact<BootDeviceFacts>) -> Result<Option<String>, Skip> {
     let Some(device) = device.known()? else { return Ok(Some("not set".to_owned())) };
     let Some(partition) = device.partition.known()? else { return Ok(None) };

@@ -15,7 +15,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "OS disks with Windows, for specialized images",
     summary: "No volume has the drive letter D:, which Azure's temporary disk takes.",
     azure_error: None,
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 Whether `D:` is kept for a volume in `SYSTEM\MountedDevices`. A CD drive there does no harm.

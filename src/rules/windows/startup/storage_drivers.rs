@@ -16,7 +16,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     applies_to: "OS disks with Windows",
     summary: "The drivers vmbus and storvsc are there and start at boot.",
     azure_error: Some("STOP 0x0000007B INACCESSIBLE_BOOT_DEVICE (in the boot diagnostics screenshot)"),
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 The services `vmbus` and `storvsc` must be registered in the control set in use, with a `Start` of 0 (boot), and their `.sys` files must be
@@ -44,7 +44,7 @@ pub(in crate::rules) static GENERATION_1: Rule = Rule {
     applies_to: "OS disks with Windows, for generation 1",
     summary: "The drivers atapi and intelide are there and start at boot.",
     azure_error: Some("STOP 0x0000007B INACCESSIBLE_BOOT_DEVICE (in the boot diagnostics screenshot)"),
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 On disks for generation 1 the services `atapi` and `intelide` must be registered with a `Start` of 0 (boot), and their files must be there.
@@ -70,7 +70,7 @@ pub(in crate::rules) static OVERRIDDEN: Rule = Rule {
     applies_to: "OS disks with Windows",
     summary: "No StartOverride key puts off the drivers of Hyper-V's storage, and storflt is not disabled.",
     azure_error: None,
-    source: source::MIGRATE,
+    source: source::MIGRATION,
     docs: r"## What it checks
 
 Whether `vmbus`, `storvsc` or `storflt` have a key `StartOverride` with a value other than 0, and whether `storflt` starts at boot.
