@@ -113,6 +113,8 @@ pub struct Fault {
     /// What the disk is, and what it is for.
     pub state: State,
     pub profile: Profile,
+    /// The generation that it is judged for.
+    pub generation: u8,
     pub changes: Vec<Change>,
     /// The codes that must appear beside those of the healthy disk; one that ends in `?` is an error rule that cannot be decided.
     pub codes: Vec<&'static str>,
@@ -120,7 +122,7 @@ pub struct Fault {
 
 /// A fault of a generalized Windows.
 pub fn generalized(what: &'static str, changes: Vec<Change>, codes: &[&'static str]) -> Fault {
-    Fault { what, state: State::Generalized, profile: Profile::Azure, changes, codes: codes.to_vec() }
+    Fault { what, state: State::Generalized, profile: Profile::Azure, generation: 2, changes, codes: codes.to_vec() }
 }
 
 /// A fault of a Windows that is one machine.
@@ -131,6 +133,11 @@ pub fn specialized(what: &'static str, changes: Vec<Change>, codes: &[&'static s
 /// The same for the marketplace.
 pub fn for_marketplace(fault: Fault) -> Fault {
     Fault { profile: Profile::Marketplace, ..fault }
+}
+
+/// The same, judged for generation 1. The healthy disk boots by UEFI alone; what is said of that is said before the fault too.
+pub fn for_generation_1(fault: Fault) -> Fault {
+    Fault { generation: 1, ..fault }
 }
 
 /// What the rules say of a disk: each finding with its code, severity and message; undecided error rules.
@@ -161,8 +168,8 @@ pub fn plant(table: &[Fault]) {
     for fault in table {
         let path = home.path().join("planted.vhd");
         base.make(fault.state, &fault.changes, &path);
-        let before = base.healthy(fault.state, fault.profile);
-        let after = judged(&path, fault.state, fault.profile);
+        let before = base.healthy(fault.state, fault.profile, fault.generation);
+        let after = said(&facts(&path), fault.state, fault.profile, fault.generation);
         let new: BTreeSet<String> = after.codes().difference(&before.codes()).cloned().collect();
         let gone: BTreeSet<String> = before.codes().difference(&after.codes()).cloned().collect();
         let wanted: BTreeSet<String> = fault.codes.iter().map(|code| (*code).to_owned()).collect();
@@ -175,7 +182,7 @@ pub fn plant(table: &[Fault]) {
 
 /// What the rules say of a healthy disk; `None` without the tools.
 pub fn healthy_disk(state: State, profile: Profile) -> Option<Said> {
-    base().map(|base| base.healthy(state, profile).clone())
+    base().map(|base| base.healthy(state, profile, 2).clone())
 }
 
 /// A healthy disk's facts; `None` without the tools.
@@ -192,13 +199,9 @@ fn facts(path: &Path) -> DiskFacts {
     disk(&Source { file: &file, path, search: &ParentSearch::default() }, Options::default()).unwrap().facts
 }
 
-fn judged(path: &Path, state: State, profile: Profile) -> Said {
-    said(&facts(path), state, profile)
-}
-
-/// What the rules say of a disk that is used in a state, as generation 2.
-pub fn said(facts: &DiskFacts, state: State, profile: Profile) -> Said {
-    let target = Target { state: Some(state), profile, generation: Some(2), ..Target::default() };
+/// What the rules say of a disk that is used in a state.
+pub fn said(facts: &DiskFacts, state: State, profile: Profile, generation: u8) -> Said {
+    let target = Target { state: Some(state), profile, generation: Some(generation), ..Target::default() };
     let outcomes = judge(&[Subject { facts, role: facts.role.clone(), lun: None, in_image: false }], &target, &[]);
     let undecided = outcomes.undecided_errors().map(|outcome| outcome.rule.code.to_owned()).collect();
     let findings = outcomes.findings.into_iter().map(|found| (found.rule.code, found.severity, found.finding.message)).collect();
@@ -210,8 +213,8 @@ pub fn said(facts: &DiskFacts, state: State, profile: Profile) -> Said {
 struct Base {
     /// Kept until the process ends.
     home: tempfile::TempDir,
-    /// What the rules say of the healthy disks: generalized and specialized, each also for the marketplace.
-    healthy: [OnceLock<Said>; 4],
+    /// What the rules say of the healthy disks: generalized and specialized, each also for the marketplace, and all for generation 1.
+    healthy: [OnceLock<Said>; 8],
 }
 
 fn base() -> Option<&'static Base> {
@@ -257,13 +260,14 @@ impl Base {
     }
 
     /// What the rules say of the healthy disk, asked once.
-    fn healthy(&self, state: State, profile: Profile) -> &Said {
-        let place = usize::from(state == State::Specialized) + 2 * usize::from(profile == Profile::Marketplace);
+    fn healthy(&self, state: State, profile: Profile, generation: u8) -> &Said {
+        let place =
+            usize::from(state == State::Specialized) + 2 * usize::from(profile == Profile::Marketplace) + 4 * usize::from(generation == 1);
         self.healthy[place].get_or_init(|| {
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("healthy.vhd");
             self.make(state, &[], &path);
-            judged(&path, state, profile)
+            said(&facts(&path), state, profile, generation)
         })
     }
 
@@ -330,7 +334,7 @@ fn make_esp(image: &Path, store: &Path) {
         run("mmd", &["-i", utf8(image), &format!("::/{directory}")]);
     }
     let loader = image.with_extension("efi");
-    fs::write(&loader, healthy::program(10)).unwrap();
+    fs::write(&loader, healthy::boot_manager()).unwrap();
     for path in ["EFI/BOOT/BOOTX64.EFI", "EFI/Microsoft/Boot/bootmgfw.efi"] {
         run("mcopy", &["-i", utf8(image), utf8(&loader), &format!("::/{path}")]);
     }

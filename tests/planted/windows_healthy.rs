@@ -311,3 +311,18 @@ pub fn program(subsystem: u8) -> Vec<u8> {
     program[0x58 + 68] = subsystem;
     program
 }
+
+/// A boot manager as Windows names it in its resources: a program for UEFI with one section, which holds those words.
+pub fn boot_manager() -> Vec<u8> {
+    let mut program = program(10);
+    // Sections; the headers of one follow: name, size and place in memory, size and place in the file, and what it may do.
+    program[0x46] = 1;
+    program.extend(*b".rsrc\0\0\0");
+    for word in [0x200_u32, 0x1000, 0x200, 0x200, 0, 0, 0, 0x4000_0040] {
+        program.extend(word.to_le_bytes());
+    }
+    program.resize(0x200, 0);
+    program.extend("Microsoft Corporation\0bootmgr.exe\0".encode_utf16().flat_map(u16::to_le_bytes));
+    program.resize(0x400, 0);
+    program
+}

@@ -164,6 +164,10 @@ fn incomplete(subject: &Subject<'_>, target: &Target) -> Judgement {
     if own.is_some_and(|loader| loader.name == "Windows Boot Manager" || loader.program.value() == Some(&false)) {
         return Err(Skip::not_applicable("another rule judges this loader"));
     }
+    // What others need is not known, and no reason to call a disk undecided.
+    if own.is_some_and(|loader| !matches!(loader.name.as_str(), "shim" | "GRUB" | "systemd-boot" | "unified kernel image")) {
+        return Err(Skip::not_applicable("what a loader of this kind needs is not known"));
+    }
     if fallback.complete.known()? != Some(&false) {
         return Ok(vec![]);
     }
@@ -258,6 +262,11 @@ mod tests {
         assert_eq!(ask(&INCOMPLETE, &with(|esp, _| known(&mut esp.fallback).complete = Fact::Known(false))), "hand");
         assert_eq!(ask(&INCOMPLETE, &with(|esp, _| known(&mut esp.fallback).complete = Fact::unknown("x"))), "undecided");
         assert_eq!(ask(&INCOMPLETE, &windows_disk(|_| {})), "not applicable");
+        let other = with(|esp, loaders| {
+            loaders[1].name = "unknown".to_owned();
+            known(&mut esp.fallback).complete = Fact::unknown("x");
+        });
+        assert_eq!(ask(&INCOMPLETE, &other), "not applicable");
         assert_eq!(ask(&CONFIG, &healthy_os()), "pass");
         let other = |uuid: &str| {
             let uuid = uuid.to_owned();

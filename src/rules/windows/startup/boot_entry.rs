@@ -118,16 +118,18 @@ fn device(subject: &Subject<'_>, _: &Target) -> Judgement {
     for (name, device) in [("device", &entry.device), ("osdevice", &entry.os_device)] {
         match trouble(device) {
             Ok(None) => {}
-            Ok(Some(words)) => wrong.push(format!("{name} is {words}")),
+            Ok(Some(words)) => wrong.push((name, words)),
             Err(reason) => unknown = Some(reason),
         }
     }
-    if wrong.is_empty() {
-        return unknown.map_or(Ok(vec![]), Err);
-    }
+    let told = match wrong.as_slice() {
+        [] => return unknown.map_or(Ok(vec![]), Err),
+        [(_, one), (_, other)] if one == other => format!("device and osdevice are {one}"),
+        all => all.iter().map(|(name, words)| format!("{name} is {words}")).collect::<Vec<_>>().join(", and "),
+    };
     Ok(vec![Finding {
-        message: format!("in the boot store, {}; the boot manager stops with 0xc000000e", wrong.join(", and ")),
-        actual: wrong.join(", "),
+        message: format!("in the boot store, {told}; the boot manager stops with 0xc000000e"),
+        actual: told,
         required: "a partition of this disk".to_owned(),
         place: place(store),
         remedy: rebuild(store),

@@ -52,6 +52,8 @@ pub(in crate::rules) static ADVICE: &[Advice] = &[
 /// Where services stand.
 const REG_SERVICES: &str = r"HKLM\SYSTEM\CurrentControlSet\Services";
 
+const NOT_REGISTERED: &str = "is not registered";
+
 /// Sets how a driver starts.
 fn reg_start(name: &str, value: u32) -> String {
     super::commands::reg_add(&format!(r"{REG_SERVICES}\{name}"), "Start", "REG_DWORD", &value.to_string())
@@ -59,7 +61,7 @@ fn reg_start(name: &str, value: u32) -> String {
 
 /// Why a driver is not loaded, as in `is disabled`; `None` where it is. What is found counts before what is unknown.
 fn driver_trouble(windows: &WindowsFacts, name: &str, starts: &[StartType]) -> Result<Option<String>, Skip> {
-    let Some(service) = windows.service(name)? else { return Ok(Some("is not registered".to_owned())) };
+    let Some(service) = windows.service(name)? else { return Ok(Some(NOT_REGISTERED.to_owned())) };
     let start = service.start.known();
     match &start {
         Ok(None) => return Ok(Some("has no value Start".to_owned())),
@@ -79,6 +81,16 @@ fn driver_trouble(windows: &WindowsFacts, name: &str, starts: &[StartType]) -> R
     start?;
     service.file_present.known()?;
     Ok(None)
+}
+
+/// What brings drivers back, by their troubles.
+fn driver_cures(found: &[(&str, String)], start: u32) -> String {
+    let lost = |trouble: &str| trouble.starts_with("has no file");
+    let mut cures: Vec<String> = found.iter().filter(|(_, trouble)| !lost(trouble)).map(|(name, _)| reg_start(name, start)).collect();
+    if found.iter().any(|(_, trouble)| lost(trouble) || trouble == NOT_REGISTERED) {
+        cures.push("dism /online /cleanup-image /restorehealth; sfc /scannow".to_owned());
+    }
+    format!("in an elevated PowerShell: {}", cures.join("; "))
 }
 
 #[cfg(test)]

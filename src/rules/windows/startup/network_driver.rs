@@ -1,6 +1,6 @@
 //! W-43: the driver of Hyper-V's network card can start.
 
-use super::{REG_SERVICES, driver_trouble, reg_start};
+use super::{REG_SERVICES, driver_cures, driver_trouble};
 use crate::facts::StartType;
 use crate::rules::windows::guest;
 use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Subject, Target, source};
@@ -43,7 +43,7 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         actual: format!("{name} {trouble}"),
         required: "netvsc with Start 3 (manual), and its file".to_owned(),
         place: Some(Place::Registry(format!(r"{REG_SERVICES}\{name}\Start"))),
-        remedy: Remedy::hand(format!("in an elevated PowerShell: {}; sfc /scannow if the file is missing", reg_start(name, 3))),
+        remedy: Remedy::hand(driver_cures(&[(name, trouble)], 3)),
     }])
 }
 

@@ -1,6 +1,6 @@
 //! W-45: Windows can start from an NVMe disk.
 
-use super::{REG_SERVICES, driver_trouble, reg_start};
+use super::{REG_SERVICES, driver_cures, driver_trouble};
 use crate::facts::{Fact, StartType, WindowsFacts};
 use crate::rules::windows::guest;
 use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
@@ -72,22 +72,22 @@ fn demand<'a>(subject: &Subject<'a>, target: &Target) -> Result<&'a WindowsFacts
 
 fn drivers(subject: &Subject<'_>, target: &Target) -> Judgement {
     let windows = demand(subject, target)?;
-    let (mut words, mut cures) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
     for name in ["stornvme", "vpci"] {
         if let Some(trouble) = driver_trouble(windows, name, &[StartType::Boot])? {
-            words.push(format!("{name} {trouble}"));
-            cures.push(reg_start(name, 0));
+            found.push((name, trouble));
         }
     }
-    if words.is_empty() {
+    if found.is_empty() {
         return Ok(vec![]);
     }
+    let words: Vec<String> = found.iter().map(|(name, trouble)| format!("{name} {trouble}")).collect();
     Ok(vec![Finding {
         message: format!("the driver {}; Windows does not start with VM sizes that attach disks as NVMe", words.join(", the driver ")),
         actual: words.join(", "),
         required: "stornvme and vpci with Start 0 (boot), and their files".to_owned(),
         place: Some(Place::Registry(format!(r"{REG_SERVICES}\stornvme\Start"))),
-        remedy: Remedy::hand(format!("in an elevated PowerShell: {}", cures.join("; "))),
+        remedy: Remedy::hand(driver_cures(&found, 0)),
     }])
 }
 

@@ -1,9 +1,9 @@
 //! W-42: the drivers of Hyper-V's storage are loaded by the boot loader.
 
-use super::{REG_SERVICES, driver_trouble, reg_start};
+use super::{REG_SERVICES, driver_cures, driver_trouble, reg_start};
 use crate::facts::{Fact, StartType, WindowsFacts};
 use crate::rules::windows::guest;
-use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
+use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "WIN042",
@@ -109,15 +109,14 @@ fn missing(windows: &WindowsFacts, names: &[&str], effect: &str) -> Judgement {
             Err(reason) => unknown = Some(reason),
         }
     }
-    let Some((first, _)) = found.first() else { return unknown.map_or(Ok(vec![]), |reason| Err(Skip::from(reason))) };
+    let Some((first, _)) = found.first() else { return unknown.map_or(Ok(vec![]), Err) };
     let words: Vec<String> = found.iter().map(|(name, trouble)| format!("{name} {trouble}")).collect();
-    let cures: Vec<String> = found.iter().map(|(name, _)| reg_start(name, 0)).collect();
     Ok(vec![Finding {
         message: format!("the driver {}; {effect}", words.join(", the driver ")),
         actual: words.join(", "),
         required: format!("{} with Start 0 (boot), and their files", names.join(" and ")),
         place: Some(Place::Registry(format!(r"{REG_SERVICES}\{first}\Start"))),
-        remedy: Remedy::hand(format!("in an elevated PowerShell: {}; sfc /scannow if a file is missing", cures.join("; "))),
+        remedy: Remedy::hand(driver_cures(&found, 0)),
     }])
 }
 
