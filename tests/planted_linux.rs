@@ -26,6 +26,8 @@ mod linux;
 mod linux_boot;
 #[path = "planted/linux_healthy.rs"]
 mod linux_healthy;
+#[path = "planted/linux_provisioning.rs"]
+mod linux_provisioning;
 #[path = "support/mod.rs"]
 mod support;
 // Further tables: a module here, and a test below.
@@ -74,6 +76,11 @@ fn faults_of_loaders_are_found() {
 #[test]
 fn faults_of_mounts_are_found() {
     judge(linux_boot::MOUNTS);
+}
+
+#[test]
+fn faults_of_provisioning_are_found() {
+    judge(linux_provisioning::FAULTS);
 }
 
 /// Errors of these families that are right: the planted defects of B.

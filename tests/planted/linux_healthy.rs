@@ -71,6 +71,7 @@ pub fn specialized() -> Guest {
     guest
         .file("/etc/machine-id", "8f3c1d2e4b5a69788796a5b4c3d2e1f0\n")
         .file("/etc/hostname", "web-prod-01\n")
+        .file("/var/lib/cloud/data/instance-id", "5d0c8a3e-1f2b-4c6d-9e8f-a0b1c2d3e4f5\n")
         .append("/etc/passwd", "azureuser:x:1000:1000::/home/azureuser:/bin/bash\n")
         .append("/etc/group", "azureuser:x:1000:\n")
         .mode("/etc/shadow", "root:*:20000:0:99999:7:::\nazureuser:!:20000:0:99999:7:::\n", 0o640)

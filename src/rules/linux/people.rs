@@ -49,8 +49,3 @@ pub(in crate::rules) fn lock_root(distribution: Distribution) -> &'static str {
         _ => "usermod -p '*' root",
     }
 }
-
-/// Names joined as a list.
-pub(in crate::rules) fn names(users: &[&UserFacts]) -> String {
-    users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>().join(", ")
-}

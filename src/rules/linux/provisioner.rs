@@ -41,6 +41,8 @@ pub(in crate::rules) enum CloudInit {
 const WAAGENT_PACKAGES: &[&str] = &["WALinuxAgent", "walinuxagent", "waagent", "python3-azure-agent", "python-azure-agent"];
 /// Names of the agent's unit.
 pub(in crate::rules) const WAAGENT_UNITS: &[&str] = &["walinuxagent.service", "waagent.service"];
+/// The unit that the agent asks for.
+const LOCAL: &str = "cloud-init-local.service";
 /// Units of cloud-init until 24.2, and since 24.3.
 const STAGES: [&str; 4] = ["cloud-init-local.service", "cloud-init.service", "cloud-config.service", "cloud-final.service"];
 const STAGES_OF_TODAY: [&str; 5] =
@@ -61,7 +63,7 @@ pub(in crate::rules) fn provisioner(guest: &Guest<'_>) -> Result<Provisioner, Sk
     }
     let told = told(guest)?;
     // The unit stays enabled where a file or the command line switches cloud-init off: the agent does not see that.
-    let enabled = cloud_init != CloudInit::Missing && starts(guest, &["cloud-init-local.service"])?;
+    let enabled = cloud_init != CloudInit::Missing && starts(guest, &[LOCAL])? && !is_static(guest);
     Ok(match told {
         Told::Waagent if enabled => Provisioner::Conflict,
         Told::Auto if !enabled => Provisioner::Waagent,
@@ -70,6 +72,11 @@ pub(in crate::rules) fn provisioner(guest: &Guest<'_>) -> Result<Provisioner, Sk
         Told::CloudInit | Told::Auto => Provisioner::Waits,
         Told::Nothing => Provisioner::ReportsOnly,
     })
+}
+
+/// Whether cloud-init's first stage is started by a link of its package, which systemctl does not call enabled.
+fn is_static(guest: &Guest<'_>) -> bool {
+    guest.linux.services.value().is_some_and(|services| services.state(LOCAL) == Fact::Known(UnitState::Static))
 }
 
 /// What the agent's configuration has it do.

@@ -139,7 +139,8 @@ fn not_listed(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     Ok(vec![Finding {
-        message: "no file sets datasource_list: cloud-init has to find out by itself that the machine is in Azure, among all data sources it knows"
+        message: "no file sets datasource_list: cloud-init has to find out by itself that the machine is in Azure, among all data \
+                  sources it knows"
             .to_owned(),
         actual: "datasource_list is not set".to_owned(),
         required: "datasource_list: [ Azure ]".to_owned(),

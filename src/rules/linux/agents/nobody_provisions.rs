@@ -1,7 +1,9 @@
 //! L-20 to L-24: somebody sets up a machine that is made from the disk.
 
+use super::waagent;
 use crate::facts::State;
-use crate::rules::linux::{self, provisioner::*};
+use crate::rules::linux;
+use crate::rules::linux::provisioner::{CloudInit, Provisioner, cloud_init, demand_agents, provisioner};
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -106,7 +108,10 @@ pub(in crate::rules) static DISAGREE: Rule = Rule {
     profile: Profile::Azure,
     applies_to: "Linux OS disks, used as generalized",
     summary: "The Azure Linux agent and cloud-init agree on which of them provisions.",
-    azure_error: Some("ProvisioningFailed: cloud-init appears to be running, this is not expected, cannot continue"),
+    azure_error: Some(
+        "OS Provisioning failed for VM '<n>' due to an internal error: [000004] cloud-init appears to be running, this is not expected, \
+         cannot continue.",
+    ),
     source: source::LINUX_AGENT,
     docs: r"## What it checks
 
@@ -173,20 +178,22 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let distribution = guest.distribution();
-    let installed = waagent(&guest)?.is_some();
-    let (found, cure) = if installed {
-        ("the Azure Linux agent is installed but does not start by itself, and cloud-init is not installed", String::new())
+    let enable = distribution.enable(waagent::unit(&guest));
+    let (found, cure) = if waagent::is_installed(&guest)? {
+        ("the Azure Linux agent is installed but does not start by itself, and cloud-init is not installed", enable)
     } else {
-        let agent = if distribution == linux::Distribution::Debian { "waagent" } else { "WALinuxAgent" };
-        ("neither cloud-init nor the Azure Linux agent is installed", format!("{}; ", distribution.install(&format!("cloud-init {agent}"))))
+        let cure = match distribution {
+            linux::Distribution::Alpine => format!("{}; setup-cloud-init", distribution.install("cloud-init")),
+            _ => format!("{}; {enable}", distribution.install(&format!("cloud-init {}", waagent::package(&guest)))),
+        };
+        ("neither cloud-init nor the Azure Linux agent is installed", cure)
     };
-    let unit = if distribution == linux::Distribution::Debian { "walinuxagent" } else { "waagent" };
     finding(
         &guest,
         format!("{found}: nobody creates the account of a new machine and reports it to Azure, which gives up after 40 minutes"),
         found.to_owned(),
         "cloud-init or the Azure Linux agent, enabled",
-        format!("{cure}{}", distribution.enable(unit)),
+        cure,
     )
 }
 
@@ -203,7 +210,10 @@ fn units(subject: &Subject<'_>, target: &Target) -> Judgement {
         format!("cloud-init does not start whole{waits}: not enabled are {list}; a new machine is not set up"),
         format!("not started: {list}"),
         "every stage of cloud-init starts by itself",
-        guest.distribution().enable(&list),
+        match guest.distribution() {
+            linux::Distribution::Alpine => "setup-cloud-init".to_owned(),
+            other => other.enable(&list),
+        },
     )
 }
 
@@ -223,7 +233,8 @@ fn disabled(subject: &Subject<'_>, target: &Target) -> Judgement {
     finding(
         &guest,
         format!(
-            "cloud-init is switched off by {by}, and nothing provisions instead: a new machine gets no account, and Azure gives up after 40 minutes"
+            "cloud-init is switched off by {by}, and nothing provisions instead: a new machine gets no account, and Azure gives up \
+             after 40 minutes"
         ),
         by,
         "cloud-init is not switched off",
@@ -236,14 +247,18 @@ fn disagree(subject: &Subject<'_>, target: &Target) -> Judgement {
     match (who, cloud) {
         (Provisioner::Conflict, _) => finding(
             &guest,
-            "the Azure Linux agent is told to provision, but cloud-init-local.service is enabled: the agent reports at once that provisioning has failed".to_owned(),
+            "the Azure Linux agent is told to provision, but cloud-init-local.service is enabled: the agent reports at once that \
+             provisioning has failed"
+                .to_owned(),
             "Provisioning.Agent=waagent, and cloud-init-local.service is enabled".to_owned(),
             "Provisioning.Agent=auto or cloud-init",
             "set Provisioning.Agent=auto in the agent's configuration".to_owned(),
         ),
         (Provisioner::Waits, CloudInit::Missing) => finding(
             &guest,
-            "the Azure Linux agent is told to wait for cloud-init, which is not installed: it waits half an hour, and the deployment times out".to_owned(),
+            "the Azure Linux agent is told to wait for cloud-init, which is not installed: it waits half an hour, and the \
+             deployment times out"
+                .to_owned(),
             "Provisioning.Agent=cloud-init without cloud-init".to_owned(),
             "Provisioning.Agent=auto, or cloud-init",
             format!("set Provisioning.Agent=auto in the agent's configuration, or {}", guest.distribution().install("cloud-init")),
@@ -259,7 +274,9 @@ fn told_nothing(subject: &Subject<'_>, target: &Target) -> Judgement {
     }
     finding(
         &guest,
-        "the Azure Linux agent is told to provision nothing, and cloud-init does not start: a new machine is reported ready, and nobody can log in".to_owned(),
+        "the Azure Linux agent is told to provision nothing, and cloud-init does not start: a new machine is reported ready, and \
+         nobody can log in"
+            .to_owned(),
         "Provisioning is disabled in the configuration of the Azure Linux agent".to_owned(),
         "Provisioning.Agent=auto or cloud-init",
         "set Provisioning.Agent=auto in the agent's configuration".to_owned(),

@@ -124,7 +124,7 @@ fn helpful(subject: &Subject<'_>, _target: &Target) -> Judgement {
     let why: Vec<String> = missing.iter().map(|(what, _)| format!("{what}, which {}", purpose(what))).collect();
     let (what, install): (Vec<&str>, Vec<&str>) = missing.into_iter().unzip();
     Ok(vec![Finding {
-        message: format!("not installed: {}", why.join(", ")),
+        message: format!("not installed: {}", why.join("; ")),
         actual: format!("missing: {}", what.join(", ")),
         required: "the Hyper-V daemons, growpart, gdisk".to_owned(),
         place: shared::file(&packages.database, None),

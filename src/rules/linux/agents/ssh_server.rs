@@ -102,12 +102,9 @@ fn check(subject: &Subject<'_>, _target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let services = guest.linux.services.value();
-    let there = |name: &&str| {
-        let state = services
-            .map(|services| services.units.iter().any(|one| one.name.trim_end_matches(".service") == name.trim_end_matches(".service")));
-        state == Some(true)
-    };
-    if !UNITS.iter().any(|name| there(&name)) {
+    let plain = |name: &str| name.trim_end_matches(".service").to_owned();
+    let there = |name: &str| services.is_some_and(|services| services.units.iter().any(|one| plain(&one.name) == plain(name)));
+    if !UNITS.iter().any(|name| there(name)) {
         // Another server, dropbear say, whose unit is not looked for.
         return Err(Skip::Undecided("an SSH server is installed, but no unit that is known starts it".to_owned()));
     }
@@ -159,7 +156,8 @@ fn keep_alive(subject: &Subject<'_>, _target: &Target) -> Judgement {
     let found = set.map_or_else(|| "not set".to_owned(), |one| one.value.clone());
     Ok(vec![Finding {
         message: format!(
-            "ClientAliveInterval of sshd is {found}; certification demands 30 to 235 seconds, because idle connections are dropped after four minutes"
+            "ClientAliveInterval of sshd is {found}; certification demands 30 to 235 seconds, because idle connections are dropped \
+             after four minutes"
         ),
         actual: found,
         required: "30 to 235, best 180".to_owned(),

@@ -137,14 +137,13 @@ Set both to `n`; have cloud-init make the swap space.",
     check: Check::Disk(twice),
 };
 
-const UNIT: &str = "walinuxagent";
-
-fn unit(guest: &Guest<'_>) -> &'static str {
-    if guest.distribution() == linux::Distribution::Debian { UNIT } else { "waagent" }
+/// The name of its unit, without the suffix.
+pub(super) fn unit(guest: &Guest<'_>) -> &'static str {
+    if guest.distribution() == linux::Distribution::Debian { "walinuxagent" } else { "waagent" }
 }
 
 /// The package that brings the agent.
-fn package(guest: &Guest<'_>) -> &'static str {
+pub(super) fn package(guest: &Guest<'_>) -> &'static str {
     let ubuntu = guest.os.id.value().is_some_and(|id| id == "ubuntu");
     match guest.distribution() {
         linux::Distribution::Debian if ubuntu => "walinuxagent",
@@ -152,6 +151,11 @@ fn package(guest: &Guest<'_>) -> &'static str {
         linux::Distribution::Suse => "python-azure-agent",
         _ => "WALinuxAgent",
     }
+}
+
+/// Whether the agent is installed.
+pub(super) fn is_installed(guest: &Guest<'_>) -> Result<bool, Skip> {
+    Ok(waagent(guest)?.is_some())
 }
 
 /// The agent, where it is installed.

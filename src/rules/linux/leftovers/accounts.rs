@@ -201,7 +201,7 @@ fn asked<'a>(subject: &Subject<'a>, target: &Target) -> Result<Guest<'a>, Skip> 
     Ok(guest)
 }
 
-fn word<'a>(user: &'a crate::facts::UserFacts) -> &'a str {
+fn word(user: &crate::facts::UserFacts) -> &str {
     user.password.value().map_or("unknown", String::as_str)
 }
 

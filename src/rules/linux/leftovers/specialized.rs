@@ -176,7 +176,8 @@ fn again(subject: &Subject<'_>, target: &Target) -> Judgement {
     let verb = if runs.len() == 1 { "starts and has" } else { "start and have" };
     Ok(vec![Finding {
         message: format!(
-            "{list} {verb} never set this machine up: Azure hands a specialized disk nothing, so that its name and keys change or provisioning is reported as failed"
+            "{list} {verb} never set this machine up: Azure hands a specialized disk nothing, so that its name and keys change or \
+             provisioning is reported as failed"
         ),
         actual: format!("{list} would provision"),
         required: "provisioning is switched off".to_owned(),

@@ -105,7 +105,8 @@ fn check(subject: &Subject<'_>, _target: &Target) -> Judgement {
     let write = "printf '[keyfile]\\nunmanaged-devices=driver:mlx4_core;driver:mlx5_core;driver:mana\\n' > \
                  /etc/NetworkManager/conf.d/99-azure-unmanaged-devices.conf";
     Ok(vec![Finding {
-        message: "nothing keeps NetworkManager from the second adapter that accelerated networking brings: the machine gets its address twice, and connections stall"
+        message: "nothing keeps NetworkManager from the second adapter that accelerated networking brings: the machine gets its \
+                  address twice, and connections stall"
             .to_owned(),
         actual: "no rule for mlx4_core, mlx5_core and mana".to_owned(),
         required: "these drivers are unmanaged".to_owned(),

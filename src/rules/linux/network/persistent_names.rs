@@ -100,7 +100,8 @@ fn left(subject: &Subject<'_>, _target: &Target) -> Judgement {
         }
         return Ok(vec![Finding {
             message: format!(
-                "{generator} ties the name eth0 to the first hardware address it sees; with another network interface the adapter becomes eth1"
+                "{generator} ties the name eth0 to the first hardware address it sees; with another network interface the adapter \
+                 becomes eth1"
             ),
             actual: format!("{generator} is not masked"),
             required: "no generator of names".to_owned(),
