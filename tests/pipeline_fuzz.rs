@@ -569,7 +569,7 @@ fn ask(inspected: &Inspected, role: Option<Role>, target: &Target) -> Outcomes {
         let answers = outcomes.outcomes.iter().filter(|outcome| outcome.rule.code == rule.code && outcome.disk == disk).count();
         assert_eq!(answers, 1, "answers of {}", rule.code);
     }
-    let checked = Checked { disks: &[facts], outcomes: &outcomes, target, image: None };
+    let checked = Checked { disks: &[facts], outcomes: &outcomes, target, image: None, luns: &[] };
     let document = json::check(&checked).unwrap();
     for unknown in document["disks"][0]["unknown"].as_array().unwrap() {
         let at = unknown["at"].as_str().unwrap();

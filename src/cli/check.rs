@@ -47,7 +47,8 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let outcomes = judge_all(&subjects, &target, &args.asking.waive);
     let outcomes = Outcomes { waivers: args.asking.settled.waivers.clone(), ..outcomes };
     let facts: Vec<&DiskFacts> = subjects.iter().map(|subject| subject.facts).collect();
-    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target) };
+    let luns: Vec<Option<u8>> = subjects.iter().map(|subject| subject.lun).collect();
+    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target), luns: &luns };
     output::reports(common, args.format, &args.report, |wanted| {
         Ok(match wanted {
             Wanted::Text(look) => Document::Text(text::check(&checked, look)),
@@ -62,7 +63,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
 /// Where nothing can be judged, pipelines still read why: in the forms that have a place for it.
 fn tell_unopened(args: &CheckArgs, common: &Common, unopened: &[Unopened]) -> anyhow::Result<()> {
     let (target, outcomes) = (disks::target(&args.asking), Outcomes::default());
-    let nothing = Checked { disks: &[], outcomes: &outcomes, target: &target, image: None };
+    let nothing = Checked { disks: &[], outcomes: &outcomes, target: &target, image: None, luns: &[] };
     let machine = |format: CheckFormat| matches!(format, CheckFormat::Sarif | CheckFormat::Junit);
     let files: Vec<ReportFile> = args.report.iter().filter(|file| machine(file.format)).cloned().collect();
     output::reports(common, args.format, &files, |wanted| {

@@ -46,7 +46,8 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
     let candidates = candidates;
     let facts: Vec<&DiskFacts> = candidates.iter().map(|candidate| &candidate.opened.inspected.facts).collect();
     let subjects = subjects(args, &candidates);
-    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target) };
+    let luns: Vec<Option<u8>> = candidates.iter().map(|candidate| candidate.lun).collect();
+    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target), luns: &luns };
     let tell = |stage: Stage<'_>| -> anyhow::Result<()> {
         let disks = candidates.iter().map(|candidate| planned(candidate, &directory)).collect();
         let prepared = Prepared { checked, disks, stage };
@@ -70,7 +71,7 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
     disks::join_each(&mut expected, |inspected| inspected, |inspected| inspected)?;
     let after = judge_planned(args, &candidates, &expected, &target);
     let expected_facts: Vec<&DiskFacts> = expected.iter().map(|inspected| &inspected.facts).collect();
-    let will_be = Checked { disks: &expected_facts, outcomes: &after, target: &target, image: checked.image };
+    let will_be = Checked { disks: &expected_facts, outcomes: &after, target: &target, image: checked.image, luns: &luns };
     if will_be.verdict() == Verdict::NotReady || (will_be.verdict() == Verdict::Undecided && !args.allow_undecided) {
         tell(Stage::NotCured(&will_be))?;
         return Ok(Status::NotReady);

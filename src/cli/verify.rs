@@ -41,7 +41,8 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
         .collect();
     let outcomes = judge_all(&subjects, &target, &waivers);
     let facts: Vec<&DiskFacts> = subjects.iter().map(|subject| subject.facts).collect();
-    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: kind(&manifest) };
+    let luns: Vec<Option<u8>> = subjects.iter().map(|subject| subject.lun).collect();
+    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: kind(&manifest), luns: &luns };
     let image = VerifiedImage {
         manifest: &manifest,
         checked,

@@ -54,7 +54,13 @@ fn insert_checked(document: &mut Map<String, Value>, checked: &Checked<'_>) -> R
     document.insert("target".to_owned(), asked);
     document.insert("verdict".to_owned(), json!(checked.verdict().as_str()));
     document.insert("image".to_owned(), json!({ "kind": checked.image }));
-    document.insert("disks".to_owned(), disks_of(checked.disks)?);
+    let mut disks = disks_of(checked.disks)?;
+    for (disk, lun) in disks.as_array_mut().into_iter().flatten().zip(checked.luns) {
+        if let Value::Object(disk) = disk {
+            disk.insert("lun".to_owned(), json!(lun));
+        }
+    }
+    document.insert("disks".to_owned(), disks);
     document.insert("findings".to_owned(), checked.outcomes.findings.iter().map(finding).collect());
     document.insert("rules".to_owned(), outcomes(checked));
     document.insert("waivers".to_owned(), serde_json::to_value(&checked.outcomes.waivers)?);
@@ -71,6 +77,7 @@ fn finding(found: &Found) -> Value {
         "code": found.rule.code,
         "rule": found.rule.name,
         "requirement": found.rule.requirement,
+        "also": found.rule.also,
         "severity": found.severity,
         "disk": found.disk,
         "message": found.finding.message,
@@ -166,6 +173,7 @@ pub fn rules(rules: &[&Rule]) -> Value {
                 "code": rule.code,
                 "rule": rule.name,
                 "requirement": rule.requirement,
+                "also": rule.also,
                 "severity": rule.severity,
                 "profile": rule.profile,
                 "applies_to": rule.applies_to,

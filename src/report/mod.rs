@@ -32,6 +32,8 @@ pub struct Checked<'a> {
     pub target: &'a Target,
     /// `os-image` or `vm-image`, where the disks are one image.
     pub image: Option<&'static str>,
+    /// LUNs of the disks, in their order; empty where they are no image.
+    pub luns: &'a [Option<u8>],
 }
 
 impl Checked<'_> {

@@ -290,7 +290,7 @@ mod tests {
     const TARGET: Target = Target { state: None, profile: Profile::Azure, generation: None, fail_on: Severity::Error };
 
     fn document(facts: &DiskFacts, outcomes: &Outcomes) -> Value {
-        check(&Checked { disks: &[facts], outcomes, target: &TARGET, image: None }, &[])
+        check(&Checked { disks: &[facts], outcomes, target: &TARGET, image: None, luns: &[] }, &[])
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
             [(Profile::Azure, RULES.iter().filter(|rule| rule.profile == Profile::Azure).count()), (Profile::Marketplace, RULES.len())]
         {
             let (facts, outcomes, target) = (sample::disk(), Outcomes::default(), Target { profile, ..TARGET });
-            let document = check(&Checked { disks: &[&facts], outcomes: &outcomes, target: &target, image: None }, &[]);
+            let document = check(&Checked { disks: &[&facts], outcomes: &outcomes, target: &target, image: None, luns: &[] }, &[]);
             let run = &document["runs"][0];
             assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), number);
             assert_eq!(run["results"], json!([]));
@@ -385,7 +385,7 @@ mod tests {
             ..Outcomes::default()
         };
         let gone = Unopened { path: "gone.vhd".to_owned(), reason: "cannot open 'gone.vhd'".to_owned() };
-        let document = check(&Checked { disks: &[&facts], outcomes: &outcomes, target: &TARGET, image: None }, &[gone]);
+        let document = check(&Checked { disks: &[&facts], outcomes: &outcomes, target: &TARGET, image: None, luns: &[] }, &[gone]);
         let invocation = &document["runs"][0]["invocations"][0];
         assert_eq!((&invocation["executionSuccessful"], &invocation["exitCode"]), (&json!(false), &json!(2)));
         assert_eq!(invocation["toolExecutionNotifications"][0]["level"], "error");

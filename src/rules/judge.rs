@@ -51,7 +51,9 @@ impl Found {
         let family = self.rule.code.get(..3).unwrap_or_default();
         let (row, number) = self.rule.requirement.split_once('-').unwrap_or_default();
         let rank = match (family, row, number) {
-            ("WGN" | "LGN", ..) | ("IMG", "M", "08") => 4,
+            // Its steps hold those of the rules after it.
+            ("IMG", "M", "08") => 4,
+            ("WGN" | "LGN", ..) => 5,
             ("IMG", ..) => 0,
             ("VHD", ..) => 1,
             ("GEN", ..) => 2,

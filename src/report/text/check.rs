@@ -3,7 +3,7 @@
 use super::paint::{Ink, Page, Span, count, glue, plain};
 use super::{dotted, summary};
 use crate::bytes::printable;
-use crate::facts::{DiskFacts, Role};
+use crate::facts::{DiskFacts, Role, State};
 use crate::report::{Checked, Look, waiver_told};
 use crate::rules::{Found, Outcome, Place, Profile, Remedy, Severity, Skip, Verdict, WaiverState};
 
@@ -12,31 +12,36 @@ use crate::rules::{Found, Outcome, Place, Profile, Remedy, Severity, Skip, Verdi
 pub fn check(checked: &Checked<'_>, look: &Look) -> String {
     let mut page = Page::new(look);
     let alone = checked.disks.len() == 1;
+    let image = Part::of(checked, |about| about.is_none());
+    let is_image = checked.image.is_some() && !alone;
+    if is_image {
+        verdict(&mut page, &format!("image of {}", count(checked.disks.len(), "disk")), checked.verdict());
+        image.tell(&mut page);
+    }
     for (place, facts) in checked.disks.iter().enumerate() {
         page.blank();
-        verdict(&mut page, &facts.path, checked.outcomes.verdict(checked.target, Some(place)));
+        let lun = checked.luns.get(place).copied().flatten();
+        let name = lun.map_or_else(|| facts.path.clone(), |lun| format!("{} (LUN {lun})", facts.path));
+        verdict(&mut page, &name, checked.outcomes.verdict(checked.target, Some(place)));
         let what = summary(facts).into_iter().map(|(_, part)| Ink::Dim.text(glue(part))).collect();
         page.flow(&[plain("  ")], 2, &dotted(what));
         if place == 0 {
             expired(&mut page, checked);
         }
-        // Rules over the image are told with its only disk, or after all of them.
+        // Rules over the image are told with its only disk, or before all of them.
         let part = Part::of(checked, |about| about == Some(place) || (alone && about.is_none()));
         part.tell(&mut page);
-        if checked.image.is_none() || alone {
+        if !is_image {
             next(&mut page, checked, &part, facts);
         }
     }
     if alone {
         return page.text();
     }
-    let image = Part::of(checked, |about| about.is_none());
-    if !image.outcomes.is_empty() || !image.findings.is_empty() {
-        page.blank();
-        verdict(&mut page, "the image", checked.verdict());
-        image.tell(&mut page);
-    }
     totals(&mut page, checked);
+    if let Some(first) = checked.disks.first().filter(|_| is_image) {
+        next(&mut page, checked, &Part::of(checked, |_| true), first);
+    }
     page.text()
 }
 
@@ -305,7 +310,7 @@ pub(super) fn counts(findings: &[&Found], outcomes: &[&Outcome]) -> Vec<Span> {
 /// What to type next, where `prepare` would cure everything.
 fn next(page: &mut Page<'_>, checked: &Checked<'_>, part: &Part<'_>, facts: &DiskFacts) {
     let curable = !part.prepare.is_empty() && part.hand.is_empty() && part.undecided().is_empty();
-    if !curable || printable(&facts.path) != facts.path {
+    if !curable || checked.disks.iter().any(|disk| printable(&disk.path) != disk.path) {
         return;
     }
     let target = checked.target;
@@ -315,13 +320,16 @@ fn next(page: &mut Page<'_>, checked: &Checked<'_>, part: &Part<'_>, facts: &Dis
         (Some(state), _) => format!("--as {state}"),
         (None, Some(Role::Data)) => "--role data".to_owned(),
         (None, _) => match facts.os.value().and_then(|os| os.state.value()) {
-            Some(state) => format!("--as {state}"),
-            None => {
+            Some(state) if *state != State::Inconsistent => format!("--as {state}"),
+            _ => {
                 hint = "(or --as generalized)";
                 "--as specialized".to_owned()
             }
         },
     });
+    for (disk, lun) in checked.disks.iter().zip(checked.luns) {
+        words.extend(lun.map(|lun| format!("--data {lun}={}", quoted(&disk.path))));
+    }
     words.extend(target.generation.map(|generation| format!("--generation {generation}")));
     if target.profile != Profile::default() {
         words.push(format!("--profile {}", target.profile));

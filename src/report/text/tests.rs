@@ -12,7 +12,7 @@ const TARGET: Target =
     Target { state: None, profile: crate::rules::Profile::Azure, generation: None, fail_on: crate::rules::Severity::Error };
 
 fn checked<'a>(disks: &'a [&'a DiskFacts], outcomes: &'a Outcomes) -> Checked<'a> {
-    Checked { disks, outcomes, target: &TARGET, image: None }
+    Checked { disks, outcomes, target: &TARGET, image: None, luns: &[] }
 }
 
 fn steps() -> Vec<Step> {

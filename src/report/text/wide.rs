@@ -54,7 +54,7 @@ fn reports(look: &Look) -> Vec<(&'static str, String)> {
         for (facts, image) in [(&facts, Some("os-image")), (&short, None)] {
             let (disks, target) =
                 ([facts], Target { fail_on: if name == "notes" { Severity::Error } else { Severity::Warning }, ..target() });
-            let checked = Checked { disks: &disks, outcomes, target: &target, image };
+            let checked = Checked { disks: &disks, outcomes, target: &target, image, luns: &[] };
             out.push((name, check(&checked, look)));
             for stage in [Stage::Undecided, Stage::DryRun, Stage::NotCured(&checked), Stage::Blocked(outcomes.findings.iter().collect())] {
                 let disks = vec![Planned { source: facts, output: format!("out/{LONG}"), plan: None }];
@@ -116,7 +116,7 @@ fn what_generalizes_comes_last() {
         vec![one(&sample::SYSPREP, "generalize it"), one(&sample::AGENT, "install the agent"), one(&sample::BOOT, "make it boot")];
     let outcomes = Outcomes { findings, ..Outcomes::default() };
     let facts = sample::disk();
-    let text = check(&Checked { disks: &[&facts], outcomes: &outcomes, target: &Target::default(), image: None }, &PLAIN);
+    let text = check(&Checked { disks: &[&facts], outcomes: &outcomes, target: &Target::default(), image: None, luns: &[] }, &PLAIN);
     let places = ["By hand, in this order", "make it boot", "install the agent", "generalize it"].map(|words| text.find(words).unwrap());
     assert!(places.is_sorted(), "{text}");
 }
@@ -126,7 +126,13 @@ fn a_long_command_can_still_be_copied() {
     let facts = DiskFacts { path: LONG.to_owned(), os: Fact::Absent, ..sample::disk() };
     let outcomes = sample::curable();
     let text = check(
-        &Checked { disks: &[&facts], outcomes: &outcomes, target: &Target { fail_on: Severity::Error, ..target() }, image: None },
+        &Checked {
+            disks: &[&facts],
+            outcomes: &outcomes,
+            target: &Target { fail_on: Severity::Error, ..target() },
+            image: None,
+            luns: &[],
+        },
         &PLAIN,
     );
     let (_, command) = text.split_once("next: ").unwrap();

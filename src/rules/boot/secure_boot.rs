@@ -1,6 +1,6 @@
 //! G-12, G-13: what Secure Boot of Trusted Launch accepts.
 
-use crate::facts::{LoaderFacts, Role, SignerFacts};
+use crate::facts::{LoaderFacts, OsFamily, Role, SignerFacts};
 use crate::rules::linux::guest;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
@@ -114,6 +114,17 @@ fn unsigned(subject: &Subject<'_>, target: &Target) -> Judgement {
     let (loader, loaders) = fallback(subject, target)?;
     let path = loader.path.as_deref().unwrap_or_default();
     let signers = loader.signed_by.known()?.map(Vec::as_slice).unwrap_or_default();
+    let is_windows = subject.facts.os.value().and_then(|os| os.family.value()) == Some(&OsFamily::Windows);
+    let cure = if is_windows {
+        r"have Windows write its signed boot manager anew, in the machine: bcdboot C:\Windows; or create machines with --security-type Standard"
+    } else {
+        "install the distribution's signed shim and GRUB for removable media, or create machines with --security-type Standard"
+    };
+    // A loader of an unknown kind is told by its path alone.
+    let path = match loader.name.as_str() {
+        "" | "unknown" => path.to_owned(),
+        name => format!("{path} ({name})"),
+    };
     let finding = |what: String, actual: String| {
         let effect = "Secure Boot, which new generation 2 machines have unless told otherwise, does not start it";
         Ok(vec![Finding {
@@ -121,18 +132,16 @@ fn unsigned(subject: &Subject<'_>, target: &Target) -> Judgement {
             actual,
             required: "a signature that leads to Microsoft's authority for UEFI".to_owned(),
             place: None,
-            remedy: Remedy::hand(
-                "install the distribution's signed shim and GRUB for removable media, or create machines with --security-type Standard",
-            ),
+            remedy: Remedy::hand(cure),
         }])
     };
     if signers.is_empty() {
-        return finding(format!("{path} ({}) is not signed", loader.name), "not signed".to_owned());
+        return finding(format!("{path} is not signed"), "not signed".to_owned());
     }
     if !signers.iter().any(|signer| is_by(signer, &NEW) || is_by(signer, &OLD)) {
         let issuers: Vec<String> = signers.iter().map(|signer| signer.issuer.clone().unwrap_or_else(|| signer.subject.clone())).collect();
         let names = shared::first_three(&issuers, ", ");
-        return finding(format!("{path} ({}) is signed by {names}, which Azure's firmware does not know", loader.name), names);
+        return finding(format!("{path} is signed by {names}, which Azure's firmware does not know"), names);
     }
     // shim starts what its distribution signed; what it is that one signs is in shim and not looked at.
     if loader.name == "shim" {

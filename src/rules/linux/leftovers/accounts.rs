@@ -395,7 +395,11 @@ fn root(subject: &Subject<'_>, target: &Target) -> Judgement {
         message: format!("{}; every machine that is made from the disk admits the same", found.join(", and ")),
         actual: found.join(", "),
         required: "root's password is locked, and no key is admitted".to_owned(),
-        place: shared::file("/etc/shadow", None),
+        place: if root.password.value().is_some_and(|word| word == "set") {
+            shared::file("/etc/shadow", None)
+        } else {
+            shared::file(&format!("{}/.ssh/authorized_keys", root.home), None)
+        },
         remedy: Remedy::hand(commands.join("; ")),
     }])
 }

@@ -114,7 +114,10 @@ fn left(subject: &Subject<'_>, _target: &Target) -> Judgement {
             "{} names the network adapters of another machine by their hardware addresses, which no machine in Azure has",
             rule.path
         ),
-        actual: format!("{} lines that give names", rule.names),
+        actual: match rule.names {
+            1 => "a line that gives a name".to_owned(),
+            names => format!("{names} lines that give names"),
+        },
         required: "no such rules".to_owned(),
         place: shared::file(&rule.path, None),
         remedy: Remedy::hand(format!("rm -f {}", rule.path)),
