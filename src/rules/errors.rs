@@ -2,7 +2,7 @@
 //!
 //! What stands between `<` and `>` differs from case to case. Rows name requirements of the catalogue; `WG-*` is a whole family.
 
-use super::{RULES, Rule};
+use super::{RULES, Rule, Severity};
 
 /// A text that Azure or the guest shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,10 @@ impl KnownError {
             })
         };
         let names = |rule: &Rule| rule.azure_error.is_some_and(|text| alternatives(text).any(|one| same(one, self.text)));
-        RULES.iter().copied().filter(|rule| rule.rows().any(asked) || names(rule)).collect()
+        let all: Vec<&'static Rule> = RULES.iter().copied().filter(|rule| rule.rows().any(asked) || names(rule)).collect();
+        // Where some rules of the rows find what surely leads here, those that only warn are left out, unless they name the text.
+        let surely = |rule: &Rule| rule.severity == Severity::Error || names(rule);
+        if all.iter().any(|rule| surely(rule)) { all.into_iter().filter(|rule| surely(rule)).collect() } else { all }
     }
 
     /// Every wording, the text first.
