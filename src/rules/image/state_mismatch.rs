@@ -146,6 +146,7 @@ fn inconsistent(subject: &Subject<'_>, target: &Target) -> Judgement {
     }
     let none = || Skip::not_applicable("no operating system was found");
     let os = subject.facts.os.known()?.ok_or_else(none)?;
+    subject.demand(Role::Os)?;
     if *os.state.known()?.ok_or_else(none)? != State::Inconsistent {
         return Ok(vec![]);
     }
@@ -252,6 +253,7 @@ mod tests {
         assert_eq!(ask(&INCONSISTENT, &healthy_data()), "not applicable");
         assert_eq!(ask(&INCONSISTENT, &in_state(Fact::unknown("x"))), "undecided");
         let halves = in_state(Fact::Known(State::Inconsistent));
+        assert_eq!(ask(&INCONSISTENT, &DiskFacts { role: Fact::Known(Role::Data), ..halves.clone() }), "not applicable");
         assert_eq!(asked_of(&INCONSISTENT, &halves, Some(State::Specialized)), "not applicable");
         assert_eq!(ask_for(&INCONSISTENT, &Subject { lun: Some(0), ..subject(&halves) }, &Target::default()), "not applicable");
     }
