@@ -74,10 +74,3 @@ pub(super) const UNIQUE_ID: &str = "https://learn.microsoft.com/windows-server/a
 pub(super) const FSTAB_MANUAL: &str = "https://man7.org/linux/man-pages/man5/fstab.5.html";
 pub(super) const IMPORT_CLONE: &str = "https://man7.org/linux/man-pages/man8/vgimportclone.8.html";
 pub(super) const PACKER: &str = "https://learn.microsoft.com/azure/virtual-machines/windows/build-image-with-packer";
-pub(super) const LINUX_UBUNTU: &str = "https://learn.microsoft.com/azure/virtual-machines/linux/create-upload-ubuntu";
-pub(super) const LINUX_RED_HAT: &str = "https://learn.microsoft.com/azure/virtual-machines/linux/redhat-create-upload-vhd";
-pub(super) const LINUX_SUSE: &str = "https://learn.microsoft.com/azure/virtual-machines/linux/suse-create-upload-vhd";
-pub(super) const AGENT_VERSIONS: &str =
-    "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/support-extensions-agent-version";
-pub(super) const AGENT_WINDOWS: &str = WINDOWS_AGENT;
-pub(super) const MIGRATE: &str = MIGRATION;

@@ -160,6 +160,22 @@ fn an_image_is_judged_as_one() {
 }
 
 #[test]
+fn the_verdict_on_the_image_comes_first_and_what_to_type_last() {
+    let set = Set::new(&[0, 7]);
+    let ran = set.ask("check", &["--waive=IMG008=no system on a sample"]).ended(1);
+    assert!(ran.out.starts_with("image of 3 disks: NOT READY for Azure\n"), "{}", ran.out);
+    let path = |at: &Path| at.to_str().unwrap().to_owned();
+    says(&ran, &format!("{} (LUN 7): NOT READY for Azure", path(&set.data[1].1)));
+    let last = ran.out.split("\nnext: ").nth(1).unwrap().replace("\\\n", " ");
+    let words: Vec<&str> = last.split_whitespace().collect();
+    let (first, second) = (format!("0={}", path(&set.data[0].1)), format!("7={}", path(&set.data[1].1)));
+    let os = path(&set.os);
+    let expected =
+        ["vhdkit", "prepare", &os, "--as", "generalized", "--data", &first, "--data", &second, "--waive", "IMG008", "-o", "out/"];
+    assert_eq!(words, expected);
+}
+
+#[test]
 fn all_disks_are_written_at_the_same_time_and_told_apart() {
     let set = Set::new(&[0, 1, 2, 3, 4, 5]);
     let ran = set.prepare(&["--sha256", "--progress=json"]).ended(0);

@@ -337,7 +337,9 @@ fn next(page: &mut Page<'_>, checked: &Checked<'_>, part: &Part<'_>, facts: &Dis
     if target.fail_on != Severity::default() {
         words.push(format!("--fail-on {}", target.fail_on));
     }
-    let mut waived: Vec<&str> = part.waived.iter().map(|found| found.rule.code).collect();
+    let counts = |outcome: &&&Outcome| outcome.waived.is_some() && !matches!(outcome.result, Ok(0) | Err(Skip::NotApplicable(_)));
+    let mut waived: Vec<&str> = part.outcomes.iter().filter(counts).map(|outcome| outcome.rule.code).collect();
+    waived.sort_unstable();
     // What a configuration waives, it waives for prepare too.
     waived.retain(|code| !checked.outcomes.waivers.iter().any(|waiver| waiver.code == *code && waiver.source.is_some()));
     waived.dedup();
