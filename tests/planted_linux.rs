@@ -64,6 +64,14 @@ fn the_healthy_specialized_guest_is_ready() {
 }
 
 #[test]
+fn ready_guests_stay_ready() {
+    if able() {
+        linux_healthy::generalized().stays_ready();
+        linux_healthy::specialized().stays_ready();
+    }
+}
+
+#[test]
 fn faults_of_drivers_are_found() {
     judge(linux_boot::DRIVERS);
 }

@@ -3,7 +3,7 @@
 //! The tree is made here, `mke2fs -d` makes a file system of it and mtools the EFI system partition; the programs in it are headers without
 //! code. Nothing of a distribution is in it. VHDKIT_KEEP_PLANTED names a file to which the disk is copied, to be looked at.
 
-use super::support::Disk;
+use super::support::{Disk, stays_ready};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -252,6 +252,14 @@ impl Guest {
             fs::copy(&path, kept).unwrap();
         }
         check(&self.options, &path)
+    }
+}
+
+impl Guest {
+    /// Prepares it for what it is, and holds the image that comes out to be ready too.
+    pub fn stays_ready(&self) {
+        let directory = tempfile::tempdir().unwrap();
+        stays_ready(&self.write(directory.path()), &self.options);
     }
 }
 

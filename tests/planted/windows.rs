@@ -2,7 +2,7 @@
 
 use super::registry::Value;
 use super::windows_healthy as healthy;
-use crate::support::{Disk, ESP, GIB, MIB};
+use crate::support::{Disk, ESP, GIB, MIB, stays_ready};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
@@ -192,6 +192,15 @@ pub fn healthy_facts(state: State) -> Option<DiskFacts> {
     let path = home.path().join("healthy.vhd");
     base.make(state, &[], &path);
     Some(facts(&path))
+}
+
+/// Prepares the healthy disk of a state, and holds the image that comes out to be ready too.
+pub fn healthy_stays_ready(state: State) {
+    let Some(base) = base() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("healthy.vhd");
+    base.make(state, &[], &path);
+    stays_ready(&path, &["--as", &state.to_string()]);
 }
 
 fn facts(path: &Path) -> DiskFacts {

@@ -23,6 +23,12 @@ fn healthy_disks_have_no_fault() {
     }
 }
 
+#[test]
+fn healthy_disks_stay_ready() {
+    healthy_stays_ready(State::Generalized);
+    healthy_stays_ready(State::Specialized);
+}
+
 /// Faults of starting.
 fn startup() -> Vec<Fault> {
     let esp = || Value::partition([0x99; 16], WINDOWS_GUID);
