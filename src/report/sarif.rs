@@ -1,7 +1,7 @@
 //! For code scanners: SARIF 2.1.0, one run.
 //!
-//! Every rule that was asked stands in `tool.driver.rules`, whether it found something or not. A disk is an artifact of the host; what
-//! stands inside a guest is a logical location, never a path of the host.
+//! Every rule stands in `tool.driver.rules`, whether it found something or not; those of a profile that was not asked are not enabled.
+//! A disk is an artifact of the host; what stands inside a guest is a logical location, never a path of the host.
 
 use super::{Checked, Unopened, waiver_told};
 use crate::rules::{Found, Outcome, Place, RULES, Rule, Severity, Skip, Verdict, WaiverState};
@@ -14,7 +14,7 @@ const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os
 /// `check`.
 #[must_use]
 pub fn check(checked: &Checked<'_>, unopened: &[Unopened]) -> Value {
-    let rules: Vec<&Rule> = RULES.iter().copied().filter(|rule| rule.profile <= checked.target.profile).collect();
+    let rules: Vec<&Rule> = RULES.iter().copied().collect();
     let artifacts: Vec<Value> = checked
         .disks
         .iter()
@@ -63,7 +63,10 @@ fn descriptor(rule: &Rule, checked: &Checked<'_>) -> Value {
         "fullDescription": { "text": full_description(rule) },
         "help": { "text": plain(rule.docs), "markdown": rule.docs },
         "helpUri": rule.source,
-        "defaultConfiguration": { "level": level(rule.severity_in(checked.target.profile)) },
+        "defaultConfiguration": {
+            "enabled": rule.profile <= checked.target.profile,
+            "level": level(rule.severity_in(checked.target.profile)),
+        },
         "properties": properties,
     })
 }
@@ -309,14 +312,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_run_lists_every_rule_of_the_profile() {
+    fn a_clean_run_lists_every_rule() {
         for (profile, number) in
             [(Profile::Azure, RULES.iter().filter(|rule| rule.profile == Profile::Azure).count()), (Profile::Marketplace, RULES.len())]
         {
             let (facts, outcomes, target) = (sample::disk(), Outcomes::default(), Target { profile, ..TARGET });
             let document = check(&Checked { disks: &[&facts], outcomes: &outcomes, target: &target, image: None, luns: &[] }, &[]);
             let run = &document["runs"][0];
-            assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), number);
+            let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+            let enabled = rules.iter().filter(|rule| rule["defaultConfiguration"]["enabled"] == true).count();
+            assert_eq!((rules.len(), enabled), (RULES.len(), number));
             assert_eq!(run["results"], json!([]));
             assert_eq!(run["invocations"][0]["executionSuccessful"], true);
             assert_eq!(run["invocations"][0]["exitCode"], 0);
