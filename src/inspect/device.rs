@@ -23,6 +23,7 @@ enum Wanted {
     PartitionUuid(String),
     PartitionName(String),
     Volume(String),
+    Mapper(String),
     Partition { disk: usize, number: u32 },
     Whole { disk: usize },
 }
@@ -37,6 +38,7 @@ impl Wanted {
             Self::PartitionUuid(uuid) => same(region.partition_uuid.as_ref(), uuid),
             Self::PartitionName(name) => region.partition_name.as_ref() == Some(name),
             Self::Volume(name) => region.place == Place::Volume(name.clone()),
+            Self::Mapper(uuid) => region.mapper_uuid.as_ref() == Some(uuid),
             Self::Partition { disk, number } => region.disk == *disk && region.place == Place::Partition(*number),
             Self::Whole { disk } => region.disk == *disk && region.place == Place::Whole,
         }
@@ -58,6 +60,13 @@ fn wanted(name: &str, home: usize) -> Option<Wanted> {
         if let Some(value) = name.strip_prefix(link) {
             return Some(make(unescape(value)));
         }
+    }
+    // Ubuntu's installer names logical volumes so.
+    if let Some(uuid) = name.strip_prefix("/dev/disk/by-id/dm-uuid-") {
+        return Some(Wanted::Mapper(uuid.to_owned()));
+    }
+    if let Some(mapped) = name.strip_prefix("/dev/disk/by-id/dm-name-") {
+        return mapped_volume(mapped).map(Wanted::Volume);
     }
     let device = name.strip_prefix("/dev/")?;
     if let Some(mapped) = device.strip_prefix("mapper/") {
@@ -133,6 +142,7 @@ mod tests {
         let mut region = Region::new(disk, place, Arc::new(Zeros(512)), Some(content));
         region.partition_uuid = Some(format!("p-{uuid}"));
         region.partition_name = Some(format!("name {label}"));
+        region.mapper_uuid = matches!(region.place, Place::Volume(_)).then(|| format!("LVM-g{uuid}"));
         region
     }
 
@@ -157,6 +167,10 @@ mod tests {
             ("PARTLABEL=name UEFI", 0, Some(1)),
             ("/dev/mapper/vg--a-lv--b", 0, Some(3)),
             ("/dev/vg-a/lv-b", 0, Some(3)),
+            ("/dev/disk/by-id/dm-name-vg--a-lv--b", 0, Some(3)),
+            ("/dev/disk/by-id/dm-uuid-LVM-gc1", 0, Some(3)),
+            ("/dev/disk/by-id/dm-uuid-LVM-gd1", 0, None),
+            ("/dev/disk/by-id/scsi-36000c29", 0, None),
             ("/dev/sda15", 0, Some(1)),
             ("/dev/nvme0n1p1", 1, Some(2)),
             ("/dev/vda", 2, Some(4)),

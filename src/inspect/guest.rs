@@ -335,6 +335,7 @@ mod tests {
             partition_type: None,
             partition_uuid: None,
             partition_name: None,
+            mapper_uuid: None,
             fs: Some(Ok(Arc::new(fs))),
         }
     }

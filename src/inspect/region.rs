@@ -23,6 +23,8 @@ pub struct Region {
     pub partition_uuid: Option<String>,
     /// Name of the partition (GPT).
     pub partition_name: Option<String>,
+    /// Identity that the device mapper gives a volume: `LVM-` and the identities of group and volume without their hyphens.
+    pub mapper_uuid: Option<String>,
     /// The file system, where it is one whose files are read.
     pub fs: Option<Result<Arc<dyn FileSystem>, fs::Error>>,
 }
@@ -52,7 +54,7 @@ impl Region {
     /// A region with what stands on it, its file system opened.
     pub(super) fn new(disk: usize, place: Place, bytes: Bytes, content: Option<ContentFacts>) -> Self {
         let fs = content.as_ref().and_then(|content| fs::open(&content.kind, bytes.clone()));
-        Self { disk, place, bytes, content, partition_type: None, partition_uuid: None, partition_name: None, fs }
+        Self { disk, place, bytes, content, partition_type: None, partition_uuid: None, partition_name: None, mapper_uuid: None, fs }
     }
 
     /// blkid's name of what stands on it.

@@ -88,6 +88,8 @@ fn add(regions: &mut Vec<Region>, groups: &[VolumeGroup], disks: &BTreeMap<Strin
             let bytes = Arc::new(Guard::new(bytes.clone(), watch.clone()));
             let found = content(&*bytes)?.value().cloned();
             let mut region = Region::new(disk, place, bytes, found);
+            let uuids = format!("{}{}", group.uuid, volume.uuid).replace('-', "");
+            region.mapper_uuid = Some(format!("LVM-{uuids}"));
             if let Some(mut content) = region.content.take() {
                 inside::complete_content(&mut content, &region);
                 region.content = Some(content);
