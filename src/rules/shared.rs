@@ -204,6 +204,17 @@ pub(super) fn contents(facts: &DiskFacts, volumes: bool) -> Contents<'_> {
     out
 }
 
+/// Why a file system that was not found may be on the disk all the same: something there was not, or cannot be, looked into.
+pub(super) fn sealed(facts: &DiskFacts) -> Option<Skip> {
+    let contents = contents(facts, true);
+    if let Some(reason) = contents.unknown {
+        return Some(reason.into());
+    }
+    let closed = |kind: &str| matches!(kind, "crypto_LUKS" | "linux_raid_member" | "zfs_member" | "bcache");
+    let (at, content) = contents.known.into_iter().find(|(_, content)| closed(&content.kind))?;
+    Some(Skip::Undecided(format!("what is inside {} on {at} was not looked into", content.kind)))
+}
+
 impl<'a> Contents<'a> {
     fn take(&mut self, at: String, content: &'a Fact<ContentFacts>) {
         match content.known() {

@@ -154,9 +154,12 @@ fn place(line: &FstabLineFacts) -> Option<Place> {
 
 /// Whether the boot stops without it.
 fn is_needed(line: &FstabLineFacts) -> bool {
-    let automatic = line.options.iter().any(|option| option == "x-systemd.automount");
+    // systemd mounts the former when somebody asks for it; the latter come behind the network, after what the boot stops for.
+    let later = line.options.iter().any(|option| matches!(option.as_str(), "x-systemd.automount" | "_netdev"));
     let swap = line.kind == "swap" || line.target == "none" || line.target == "swap";
-    !line.optional && !automatic && !swap && line.named_by != "network"
+    // The kernel's own name of whatever it has mounted as root.
+    let mounted = line.source == "/dev/root" && line.target == "/";
+    !line.optional && !later && !swap && !mounted && line.named_by != "network"
 }
 
 /// Whether that path names a device of a kind that changes.
@@ -221,6 +224,7 @@ fn absent(subject: &Subject<'_>, _: &Target) -> Judgement {
     // What crypttab opens is not there before; the rule on crypttab judges it.
     let opened = |line: &FstabLineFacts| encrypted.iter().any(|one| line.source == format!("/dev/mapper/{}", one.name));
     find_absent(
+        subject,
         &guest,
         |line| is_needed(line) && is_on_disk(line) && !opened(line),
         |line| {
@@ -240,18 +244,28 @@ fn absent(subject: &Subject<'_>, _: &Target) -> Judgement {
 }
 
 /// Findings on the lines that are meant and on none of the disks; what is found comes before what is not known.
-fn find_absent(guest: &Guest<'_>, meant: impl Fn(&FstabLineFacts) -> bool, tell: impl Fn(&FstabLineFacts) -> Finding) -> Judgement {
+fn find_absent(
+    subject: &Subject<'_>,
+    guest: &Guest<'_>,
+    meant: impl Fn(&FstabLineFacts) -> bool,
+    tell: impl Fn(&FstabLineFacts) -> Finding,
+) -> Judgement {
     let mut found = Vec::new();
-    let mut unknown = None;
+    let mut unknown: Option<Skip> = None;
     for line in lines(guest)?.iter().filter(|line| meant(line)) {
+        // Partitions are seen whatever is in them.
+        let inside = !matches!(line.named_by.as_str(), "partuuid" | "partlabel") && !is_changing(&line.source);
         match line.on.known() {
             Ok(Some(_)) => {}
-            Ok(None) => found.push(tell(line)),
-            Err(reason) => unknown = Some(reason),
+            Ok(None) => match shared::sealed(subject.facts).filter(|_| inside) {
+                Some(reason) => unknown = Some(reason),
+                None => found.push(tell(line)),
+            },
+            Err(reason) => unknown = Some(reason.into()),
         }
     }
     match unknown {
-        Some(reason) if found.is_empty() => Err(reason.into()),
+        Some(reason) if found.is_empty() => Err(reason),
         _ => Ok(found),
     }
 }
@@ -281,6 +295,7 @@ fn slow(subject: &Subject<'_>, _: &Target) -> Judgement {
         })
         .collect();
     let swap = find_absent(
+        subject,
         &guest,
         |line| needed(&line) && line.kind == "swap" && is_on_disk(line),
         |line| Finding {
@@ -374,6 +389,26 @@ mod tests {
         assert_eq!(ask(&ABSENT, &with("UUID=x", "/data", "uuid", &[], Fact::unknown("x"))), "undecided");
         assert_eq!(ask(&ABSENT, &with("tmpfs", "/tmp", "virtual", &[], Fact::Absent)), "pass");
         assert_eq!(ask(&ABSENT, &with("nas:/x", "/x", "network", &[], Fact::Absent)), "pass");
+        assert_eq!(ask(&ABSENT, &with("UUID=x", "/data", "uuid", &["defaults", "_netdev"], Fact::Absent)), "pass");
+        assert_eq!(ask(&ABSENT, &with("/srv/data", "/data", "file", &["bind"], Fact::Absent)), "pass");
+        assert_eq!(ask(&ABSENT, &with("/dev/root", "/", "device", &["defaults"], Fact::Absent)), "pass");
+        assert_eq!(ask(&ABSENT, &with("LABEL=MISSING", "/data", "label", &["defaults"], Fact::Absent)), "hand");
+        // The resource disk as waagent and cloud-init write it, and as people copy it without nofail.
+        let cloud = ["defaults", "nofail", "x-systemd.after=cloud-init.service", "_netdev", "comment=cloudconfig"];
+        assert_eq!(ask(&ABSENT, &with("/dev/disk/cloud/azure_resource-part1", "/mnt", "link", &cloud, Fact::Absent)), "pass");
+        assert_eq!(ask(&ABSENT, &with("/dev/disk/azure/resource-part1", "/mnt", "link", &["defaults"], Fact::Absent)), "hand");
+        // Names of the hardware where it was installed.
+        assert_eq!(ask(&ABSENT, &with("/dev/disk/by-id/scsi-36000c29-part2", "/data", "link", &[], Fact::Absent)), "hand");
+        // What is inside LUKS or on a volume that cannot be read is not seen.
+        for content in [Fact::Known(content("crypto_LUKS")), Fact::unknown("x")] {
+            let hide = |source: &str, named_by: &str| {
+                let mut facts = with(source, "/data", named_by, &["defaults"], Fact::Absent);
+                known(&mut facts.partitions)[0].content = content.clone();
+                facts
+            };
+            assert_eq!(ask(&ABSENT, &hide("UUID=x", "uuid")), "undecided");
+            assert_eq!(ask(&ABSENT, &hide("PARTUUID=x", "partuuid")), "hand");
+        }
         assert_eq!(ask(&ABSENT, &linux(|l| l.mounts.fstab = Fact::Absent)), "pass");
         assert_eq!(ask(&ABSENT, &linux(|l| l.mounts.fstab = Fact::unknown("x"))), "undecided");
     }
