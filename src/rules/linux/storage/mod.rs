@@ -4,6 +4,7 @@ use crate::rules::Rule;
 
 pub(in crate::rules) mod crypttab;
 pub(in crate::rules) mod fstab;
+pub(in crate::rules) mod root;
 pub(in crate::rules) mod state;
 pub(in crate::rules) mod swap;
 
@@ -11,6 +12,7 @@ pub(in crate::rules) mod swap;
 pub(in crate::rules) static RULES: &[&Rule] = &[
     &fstab::DEVICE_NAME,
     &fstab::ABSENT,
+    &root::RULE,
     &state::LVM_DEVICES,
     &swap::RULE,
     &state::NOT_CLEAN,
