@@ -167,6 +167,7 @@ pub const MOUNTS: &[Fault] = &[
     }),
     fault("the root was not unmounted", &["LNX018"], |g| g.patches.push((1024 + 58, vec![0, 0]))),
     fault("SELinux without labels", &["LNX019"], |g| {
+        g.replace(GRUB, &format!("root=UUID={ROOT_UUID}"), &format!("root=UUID={ROOT_UUID} security=selinux"));
         g.file("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
     }),
     fault("SELinux without labels, which are asked for", &[], |g| {

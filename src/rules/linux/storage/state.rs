@@ -105,8 +105,9 @@ pub(in crate::rules) static SELINUX: Rule = Rule {
     source: source::SELINUX,
     docs: r"## What it checks
 
-Where `/etc/selinux/config` says `enforcing`: whether `/etc/passwd` has a label, or `/.autorelabel` asks for all labels to be made anew at
-the next start.
+Where `/etc/selinux/config` says `enforcing` and the kernel command line does not take that back (`selinux=0`, `enforcing=0`): whether
+`/etc/passwd` has a label, or `/.autorelabel` asks for all labels to be made anew at the next start. Outside Red Hat's family the kernel
+must also be told to start SELinux (`security=selinux`).
 
 ## Why it matters
 
@@ -221,8 +222,21 @@ fn selinux(subject: &Subject<'_>, _: &Target) -> Judgement {
     if selinux.mode.as_deref() != Some("enforcing") {
         return Err(Skip::not_applicable("SELinux is not enforcing"));
     }
+    // What the kernel is told goes before the file.
+    let told = guest.linux.boot.parameters.value().map(Vec::as_slice).unwrap_or_default();
+    if told.iter().any(|word| matches!(word.as_str(), "selinux=0" | "enforcing=0")) {
+        return Err(Skip::not_applicable("the kernel is told not to enforce SELinux"));
+    }
     if selinux.autorelabel || selinux.label_of_passwd.known()?.is_some() {
         return Ok(vec![]);
+    }
+    // Kernels of Red Hat and its kin start SELinux by themselves; those of others, which have AppArmor or nothing, when they are told to.
+    let asks = |word: &String| {
+        let list = word.strip_prefix("lsm=").or_else(|| word.strip_prefix("security=")).unwrap_or_default();
+        word == "selinux=1" || list.split(',').any(|name| name == "selinux")
+    };
+    if guest.distribution() != Distribution::RedHat && !told.iter().any(asks) {
+        return Err(Skip::Undecided("whether the kernel starts SELinux is not known: its command line does not say".to_owned()));
     }
     Ok(vec![Finding {
         message: "SELinux is enforcing, and /etc/passwd has no label; nobody can log in, and services do not start".to_owned(),
@@ -300,7 +314,9 @@ mod tests {
     fn labels() {
         let with = |mode: &str, autorelabel, label_of_passwd| {
             let selinux = SelinuxFacts { mode: Some(mode.to_owned()), policy: Some("targeted".to_owned()), autorelabel, label_of_passwd };
-            linux(|l| l.security.selinux = Fact::Known(selinux))
+            let mut facts = linux(|l| l.security.selinux = Fact::Known(selinux));
+            known(&mut facts.os).id = Fact::Known("rhel".to_owned());
+            facts
         };
         assert_eq!(ask(&SELINUX, &healthy_os()), "not applicable");
         assert_eq!(ask(&SELINUX, &with("enforcing", false, Fact::Known("x".to_owned()))), "pass");
@@ -308,6 +324,21 @@ mod tests {
         assert_eq!(ask(&SELINUX, &with("enforcing", false, Fact::Absent)), "hand");
         assert_eq!(ask(&SELINUX, &with("permissive", false, Fact::Absent)), "not applicable");
         assert_eq!(ask(&SELINUX, &with("enforcing", false, Fact::unknown("x"))), "undecided");
+        // openSUSE, Debian and Azure Linux have the file, and AppArmor or nothing in force.
+        for (id, word, answer) in [
+            ("rhel", "selinux=0", "not applicable"),
+            ("rocky", "enforcing=0", "not applicable"),
+            ("debian", "quiet", "undecided"),
+            ("azurelinux", "lsm=landlock,yama", "undecided"),
+            ("azurelinux", "lsm=landlock,selinux", "hand"),
+            ("opensuse-tumbleweed", "security=selinux", "hand"),
+        ] {
+            let mut facts = with("enforcing", false, Fact::Absent);
+            let os = known(&mut facts.os);
+            os.id = Fact::Known(id.to_owned());
+            known(&mut known(&mut os.linux).boot.parameters).push(word.to_owned());
+            assert_eq!(ask(&SELINUX, &facts), answer, "{id} {word}");
+        }
     }
 
     #[test]
