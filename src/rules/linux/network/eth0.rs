@@ -309,6 +309,13 @@ fn service(subject: &Subject<'_>, _target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     programs.all_known()?;
+    // netplan has started what it writes for, and cloud-init writes its files anew at the first boot: a template may have none.
+    let netplan = guest.linux.packages.known()?.is_none_or(|packages| packages.named("netplan.io").next().is_some());
+    if guest.distribution() == Distribution::Debian && netplan && dialect::by_cloud_init(&guest)? {
+        return Err(Skip::Undecided(
+            "cloud-init writes netplan's configuration at the first boot, and netplan starts what that asks for".to_owned(),
+        ));
+    }
     let services = guest.linux.services.known()?;
     let state = |unit: &&&str| {
         let found = services.map(|services| services.state(unit));
@@ -425,6 +432,23 @@ mod tests {
             l.network.netplan = Fact::Known(vec![entry("eth0", |_| {})]);
         });
         assert_eq!(found(&netplan), Vec::<&str>::new());
+    }
+
+    /// Ubuntu Server, generalized: systemd-networkd is not enabled, and /etc/netplan is empty until cloud-init fills it.
+    #[test]
+    fn cloud_init_and_netplan_start_what_is_needed() {
+        let with = |package: &str| {
+            linux(|l| {
+                let services = known(&mut l.services);
+                services.units.retain(|unit| unit.name != "networking.service");
+                services.units.push(unit("systemd-networkd.service", UnitState::Disabled));
+                l.network.ifupdown = Fact::Absent;
+                let package = PackageFacts { name: package.to_owned(), version: "1".to_owned(), architecture: "amd64".to_owned() };
+                known(&mut l.packages).of_interest.push(package);
+            })
+        };
+        assert_eq!(ask(&SERVICE, &with("netplan.io")), "undecided");
+        assert_eq!(ask(&SERVICE, &with("ifupdown")), "hand");
     }
 
     #[test]
