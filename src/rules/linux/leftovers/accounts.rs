@@ -172,8 +172,8 @@ pub(in crate::rules) static EMPTY: Rule = Rule {
     name: "root-without-password",
     requirement: "L-55",
     also: &["LG-23"],
-    severity: Severity::Error,
-    marketplace: None,
+    severity: Severity::Warning,
+    marketplace: Some(Severity::Error),
     profile: Profile::Azure,
     applies_to: "Linux OS disks",
     summary: "root's password is not empty.",
@@ -190,7 +190,7 @@ An empty field is not a locked one: root is let in without a password, at the se
 
 ## How to fix it
 
-Lock the password; never use `passwd -d`.",
+Lock the password (`usermod -p '*' root`), or set one where no other account can administer the machine; never use `passwd -d`.",
     check: Check::Disk(empty),
 };
 
@@ -404,18 +404,25 @@ fn root(subject: &Subject<'_>, target: &Target) -> Judgement {
     }])
 }
 
-fn empty(subject: &Subject<'_>, _target: &Target) -> Judgement {
+fn empty(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = linux::guest(subject)?;
     let root = root_of(&guest)?;
     if root.password.known()?.is_none_or(|word| word != "empty") {
         return Ok(vec![]);
     }
+    // On one machine root may be the only way in.
+    let generalized = shared::purpose(guest.os, target).ok().flatten() == Some(State::Generalized);
+    let admin =
+        |user: &crate::facts::UserFacts| user.uid != 0 && user.can_log_in == Fact::Known(true) && user.can_become_root == Fact::Known(true);
+    let locked = generalized || guest.linux.accounts.users.value().is_some_and(|users| users.iter().any(admin));
+    let cure =
+        if locked { people::lock_root(guest.distribution()) } else { "passwd root, to set a password: no other account can become root" };
     Ok(vec![Finding {
         message: "the password of root is empty, which is not locked: root is let in without one, as passwd -d leaves it".to_owned(),
         actual: "an empty field in /etc/shadow".to_owned(),
         required: "a locked password".to_owned(),
         place: shared::file("/etc/shadow", None),
-        remedy: Remedy::hand(people::lock_root(guest.distribution())),
+        remedy: Remedy::hand(cure),
     }])
 }
 
