@@ -150,7 +150,7 @@ fn host_name(guest: &Guest<'_>, steps: &mut Vec<String>) {
     }
     // waagent -deprovision sets it.
     if people::waagent_program(guest).is_none() {
-        steps.push(format!("echo localhost.localdomain > {}", host.path));
+        steps.push(people::forget_host_name(guest.distribution(), &host.path));
     }
     let lines = identity.hosts.value().into_iter().flatten();
     if lines.into_iter().any(|line| line.names.contains(&host.name)) {

@@ -42,6 +42,16 @@ pub(in crate::rules) fn remove(distribution: Distribution, name: &str) -> String
     }
 }
 
+/// Gives the host name up, where that file sets it; others than /etc/hostname have more in them.
+pub(in crate::rules) fn forget_host_name(distribution: Distribution, path: &str) -> String {
+    match path {
+        _ if distribution == Distribution::Flatcar => format!("rm -f {path}"),
+        "/etc/sysconfig/network" => format!("sed -i 's/^HOSTNAME=.*/HOSTNAME=localhost.localdomain/' {path}"),
+        "/etc/conf.d/hostname" => format!("sed -i 's/^hostname=.*/hostname=\"localhost\"/' {path}"),
+        _ => format!("echo localhost.localdomain > {path}"),
+    }
+}
+
 /// Leaves root without a password that anybody could know.
 pub(in crate::rules) fn lock_root(distribution: Distribution) -> &'static str {
     match distribution {

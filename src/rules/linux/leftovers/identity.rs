@@ -1,7 +1,7 @@
 //! LG-03, LG-06, LG-07: what makes one machine of an installation.
 
 use crate::facts::State;
-use crate::rules::linux::{self, Distribution, Guest, provisioner};
+use crate::rules::linux::{self, Distribution, Guest, people, provisioner};
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -37,8 +37,9 @@ pub(in crate::rules) static SHARED: Rule = Rule {
     name: "host-keys-shared",
     requirement: "LG-03",
     also: &[],
-    severity: Severity::Error,
-    marketplace: None,
+    // Machines come up and are reached all the same: what is lost is that their keys are their own.
+    severity: Severity::Warning,
+    marketplace: Some(Severity::Error),
     profile: Profile::Azure,
     applies_to: "Linux OS disks, used as generalized",
     summary: "Every machine has SSH host keys of its own.",
@@ -164,7 +165,7 @@ Azure gives each machine its name at provisioning. Until then, and wherever `/et
 
 ## How to fix it
 
-Set the host name to `localhost.localdomain`.",
+Set the host name to `localhost.localdomain`, and take the old one out of `/etc/hosts`.",
     check: Check::Disk(name),
 };
 
@@ -233,7 +234,7 @@ fn keys_left(subject: &Subject<'_>, target: &Target, replaced: bool, effect: &st
             if keys.len() == 1 { " is" } else { "s are" },
             shared::first_three(&keys, ", ")
         ),
-        actual: format!("{} host keys", keys.len()),
+        actual: if keys.len() == 1 { "1 host key".to_owned() } else { format!("{} host keys", keys.len()) },
         required: "none, and new ones on every machine".to_owned(),
         place: keys.first().and_then(|path| shared::file(path, None)),
         remedy: Remedy::hand(if replaced {
@@ -300,7 +301,7 @@ fn machine_id(subject: &Subject<'_>, target: &Target) -> Judgement {
     Ok(vec![Finding {
         message: format!("{actual}; every machine that is made from the disk would have the same"),
         actual: actual.to_owned(),
-        required: "an empty /etc/machine-id".to_owned(),
+        required: if guest.distribution() == Distribution::Flatcar { "no /etc/machine-id" } else { "an empty /etc/machine-id" }.to_owned(),
         place: shared::file(path, None),
         remedy: Remedy::hand(format!("{empty}{link}")),
     }])
@@ -344,7 +345,7 @@ fn name(subject: &Subject<'_>, target: &Target) -> Judgement {
             actual: host.name.clone(),
             required: "localhost.localdomain".to_owned(),
             place: shared::file(&host.path, None),
-            remedy: Remedy::hand(format!("echo localhost.localdomain > {}", host.path)),
+            remedy: Remedy::hand(people::forget_host_name(guest.distribution(), &host.path)),
         });
     }
     let own = |address: &str| address.starts_with("127.");
@@ -360,7 +361,8 @@ fn name(subject: &Subject<'_>, target: &Target) -> Judgement {
                 actual: names.join(" "),
                 required: "localhost".to_owned(),
                 place: shared::file("/etc/hosts", u32::try_from(line.line).ok()),
-                remedy: Remedy::hand(format!("sed -i '{}d' /etc/hosts", line.line)),
+                // The line may name localhost too, and others below it would move up.
+                remedy: Remedy::hand(format!("take {} out of line {} of /etc/hosts", names.join(" "), line.line)),
             });
         }
     }
@@ -470,6 +472,9 @@ mod tests {
             known(&mut l.identity.hosts).push(HostLineFacts { line: 2, address: "127.0.1.1".to_owned(), names });
         };
         assert_eq!(found(hosts), ["LGN007"]);
+        let both = linux(|l| known(&mut l.identity.hosts)[0].names.push("web-prod-01".to_owned()));
+        let one = findings(&NAME, &both, &Target::default()).remove(0);
+        assert_eq!(one.remedy, Remedy::hand("take web-prod-01 out of line 1 of /etc/hosts"), "localhost stays");
     }
 
     #[test]
