@@ -3,7 +3,8 @@
 //! The Azure Linux agent comes first, because it learns from `/var/lib/waagent/ovf-env.xml` whom it removes, and every recipe that empties
 //! that directory before has it remove nobody. Histories come last, because every step before them is written there.
 
-use super::{Distribution, Guest, people};
+use super::network::dialect;
+use super::{Distribution, Guest, people, provisioner};
 use crate::facts::{Fact, LinuxFacts};
 
 /// The steps, in a root shell of the running machine: each a command, or a short instruction where it begins with a capital letter.
@@ -15,7 +16,7 @@ pub(in crate::rules) fn generalize_steps(guest: &Guest<'_>) -> Vec<String> {
         deprovision(guest, &mut steps);
         accounts(guest, &mut steps);
         host_keys(guest, &mut steps);
-        network(guest.linux, &mut steps);
+        network(guest, &mut steps);
         host_name(guest, &mut steps);
         machine_id(guest.linux, &mut steps);
         subscriptions(guest.linux, &mut steps);
@@ -117,7 +118,23 @@ fn host_keys(guest: &Guest<'_>, steps: &mut Vec<String>) {
     steps.push("rm -f /etc/ssh/ssh_host_*".to_owned());
 }
 
-fn network(linux: &LinuxFacts, steps: &mut Vec<String>) {
+fn network(guest: &Guest<'_>, steps: &mut Vec<String>) {
+    let linux = guest.linux;
+    // Ubuntu's installers keep cloud-init away from the network, and write it themselves.
+    let cloud_init_runs = matches!(provisioner::cloud_init(guest), Ok(provisioner::CloudInit::Starts));
+    let installers: Vec<&str> = linux
+        .agents
+        .cloud_init
+        .value()
+        .filter(|_| cloud_init_runs)
+        .and_then(|cloud| cloud.installer_leftovers.value())
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    remove(&installers, steps);
+    let set_free = installers.iter().any(|path| path.ends_with("networking.cfg") || path.ends_with("network.cfg"));
+    let rewritten = cloud_init_runs && (set_free || dialect::by_cloud_init(guest).is_ok_and(|rewritten| rewritten));
     let rules = linux.network.udev_rules.value().into_iter().flatten();
     let names: Vec<&str> = rules.filter(|rule| rule.purpose == "persistent-names" && !rule.masked).map(|rule| rule.path.as_str()).collect();
     remove(&names, steps);
@@ -126,8 +143,9 @@ fn network(linux: &LinuxFacts, steps: &mut Vec<String>) {
         .into_iter()
         .filter_map(Fact::value)
         .flatten()
+        // Where nobody writes it anew, what gives eth0 its address stays.
+        .filter(|interface| is_rendered(&interface.path) && (rewritten || !dialect::covers(interface)))
         .map(|interface| interface.path.as_str())
-        .filter(|path| is_rendered(path))
         .collect();
     rendered.dedup();
     remove(&rendered, steps);
@@ -316,6 +334,33 @@ mod tests {
         assert_eq!(subscribed.iter().filter(|step| step.starts_with("subscription-manager")).count(), 1, "{subscribed:#?}");
     }
 
+    /// Ubuntu's installer writes 50-cloud-init.yaml itself, and forbids cloud-init to.
+    #[test]
+    fn the_last_configuration_of_the_network_stays_where_nobody_writes_it_anew() {
+        let of = |change: fn(&mut LinuxFacts)| {
+            specialized(|l| {
+                l.network.ifupdown = Fact::Absent;
+                l.network.netplan = Fact::Known(vec![crate::rules::testing::linux::interface("/etc/netplan/50-cloud-init.yaml", "eth0")]);
+                change(l);
+            })
+        };
+        let removed = |steps: &[String]| steps.iter().any(|step| step == "rm -f /etc/netplan/50-cloud-init.yaml");
+        assert!(removed(&of(|_| {})));
+        assert!(!removed(&of(|l| {
+            l.agents.cloud_init = Fact::Absent;
+            known(&mut l.packages).of_interest.retain(|package| package.name != "cloud-init");
+        })));
+        let forbidden = |l: &mut LinuxFacts| known(&mut known(&mut l.agents.cloud_init).configuration).network_disabled = true;
+        assert!(!removed(&of(forbidden)));
+        let by_installer = of(|l| {
+            let cloud = known(&mut l.agents.cloud_init);
+            known(&mut cloud.configuration).network_disabled = true;
+            cloud.installer_leftovers = Fact::Known(vec!["/etc/cloud/cloud.cfg.d/subiquity-disable-cloudinit-networking.cfg".to_owned()]);
+        });
+        place(&by_installer, "rm -f /etc/cloud/cloud.cfg.d/subiquity-disable-cloudinit-networking.cfg");
+        assert!(removed(&by_installer), "{by_installer:#?}");
+    }
+
     #[test]
     fn files_of_this_machine_are_named() {
         let steps = specialized(|l| {
@@ -333,7 +378,9 @@ mod tests {
                 masked: false,
                 names: 1,
             });
-            known(&mut l.network.ifupdown).push(crate::rules::testing::linux::interface("/etc/network/interfaces.d/50-cloud-init", "eth0"));
+            let mut rendered = crate::rules::testing::linux::interface("/etc/network/interfaces.d/50-cloud-init", "eth0");
+            rendered.mac = Some("00:0d:3a:aa:bb:cc".to_owned());
+            known(&mut l.network.ifupdown).push(rendered);
             l.identity.dbus_machine_id = Fact::Known("different".to_owned());
             l.agents.cloud_init = Fact::Absent;
             known(&mut l.residue.seeds).push("/var/lib/systemd/random-seed".to_owned());

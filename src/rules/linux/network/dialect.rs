@@ -34,7 +34,7 @@ pub(in crate::rules::linux) fn demand_files(guest: &Guest<'_>) -> Result<(), Ski
 }
 
 /// Whether cloud-init writes the network's configuration at every first boot.
-pub(super) fn by_cloud_init(guest: &Guest<'_>) -> Result<bool, Skip> {
+pub(in crate::rules::linux) fn by_cloud_init(guest: &Guest<'_>) -> Result<bool, Skip> {
     // A stage that is missing is another rule's finding; the first one configures the network.
     let runs = match cloud_init(guest)? {
         CloudInit::Starts => true,
@@ -128,7 +128,7 @@ pub(super) fn is_for_eth0(one: &InterfaceFacts) -> bool {
 }
 
 /// Whether an entry gives `eth0` of any machine an address by DHCP.
-pub(super) fn covers(one: &InterfaceFacts) -> bool {
+pub(in crate::rules::linux) fn covers(one: &InterfaceFacts) -> bool {
     is_for_eth0(one) && one.mac.is_none() && one.dhcp4 == Some(true) && one.starts != Some(false) && !one.unmanaged
 }
 
