@@ -27,10 +27,10 @@ With `--as generalized` or `--as specialized`: the marks on the disk must say th
 ## Why it matters
 
 From a generalized image Azure gives every machine a name and accounts of its own, and waits until the guest says that it is done. A
-specialized installation does not take them: it comes up with its old name and users, and Azure reports `OSProvisioningTimedOut` after 40
-minutes. The other way round, a generalized Windows that is used as specialized waits at its first-run screens for somebody who is not
-there. Where no system is found that vhdkit knows, the rule is undecided: neither the state nor the label, Windows or Linux, that Azure
-needs to provision it can be told.
+specialized installation does not take them, or not all. A Windows comes up with its old name and users, and Azure reports
+`OSProvisioningTimedOut` after 40 minutes; a Linux brings its old users, keys and identity to every machine. The other way round, a
+generalized Windows that is used as specialized waits at its first-run screens for somebody who is not there. Where no system is found that
+vhdkit knows, the rule is undecided: neither the state nor the label, Windows or Linux, that Azure needs to provision it can be told.
 
 ## How to fix it
 
@@ -82,10 +82,15 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
     let lacks = if lacks.is_empty() { String::new() } else { format!("; missing for that: {}", shared::first_three(&lacks, ", ")) };
     let why = shared::because(&os.state_evidence);
     let message = match found {
-        State::Specialized => format!(
-            "the installation is specialized{why}, but --as {wanted} was asked for; used so, it keeps its old name and accounts, and Azure \
-             gives up after 40 minutes"
-        ),
+        State::Specialized => {
+            // cloud-init and the Azure Linux agent notice another machine, and set that up as far as they can.
+            let effect = if os.windows.value().is_some() {
+                "it keeps its old name and accounts, and Azure gives up after 40 minutes"
+            } else {
+                "every machine has its old accounts, keys and identity, and provisioning may fail"
+            };
+            format!("the installation is specialized{why}, but --as {wanted} was asked for; used so, {effect}")
+        }
         State::Generalized => format!(
             "the installation is generalized{why}, but --as {wanted} was asked for; used so, it waits for a first set-up that nobody gives it"
         ),
