@@ -184,6 +184,9 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
     } else {
         let cure = match distribution {
             linux::Distribution::Alpine => format!("{}; setup-cloud-init", distribution.install("cloud-init")),
+            linux::Distribution::Arch | linux::Distribution::Other => {
+                format!("{}, and enable its units", distribution.install("cloud-init"))
+            }
             _ => format!("{}; {enable}", distribution.install(&format!("cloud-init {}", waagent::package(&guest)))),
         };
         ("neither cloud-init nor the Azure Linux agent is installed", cure)

@@ -153,6 +153,15 @@ pub(super) fn package(guest: &Guest<'_>) -> &'static str {
     }
 }
 
+/// Has the agent installed; some distributions have no package of it.
+fn install(guest: &Guest<'_>) -> String {
+    use linux::Distribution::{Alpine, Arch, Other};
+    match guest.distribution() {
+        Alpine | Arch | Other => "install the Azure Linux agent (https://github.com/Azure/WALinuxAgent)".to_owned(),
+        other => other.install(package(guest)),
+    }
+}
+
 /// Whether the agent is installed.
 pub(super) fn is_installed(guest: &Guest<'_>) -> Result<bool, Skip> {
     Ok(waagent(guest)?.is_some())
@@ -170,7 +179,7 @@ fn check(subject: &Subject<'_>, _target: &Target) -> Judgement {
     let guest = linux::guest(subject)?;
     demand_agents(&guest)?;
     let (found, cure) = if waagent(&guest)?.is_none() {
-        let install = guest.distribution().install(package(&guest));
+        let install = install(&guest);
         ("the Azure Linux agent is not installed", format!("{install}; {}", guest.distribution().enable(unit(&guest))))
     } else if starts(&guest, WAAGENT_UNITS)? {
         return Ok(vec![]);
@@ -202,7 +211,7 @@ fn old(subject: &Subject<'_>, _target: &Target) -> Judgement {
         actual: installed.to_owned(),
         required: "2.2.53.1 or newer".to_owned(),
         place: None,
-        remedy: Remedy::hand(guest.distribution().install(package(&guest))),
+        remedy: Remedy::hand(install(&guest)),
     }])
 }
 
