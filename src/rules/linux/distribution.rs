@@ -27,6 +27,10 @@ impl Distribution {
     /// Of a guest, by `ID` of os-release.
     pub(in crate::rules) fn of(os: &OsFacts) -> Self {
         let id = os.id.value().map(|id| id.to_ascii_lowercase()).unwrap_or_default();
+        // Fedora's and Red Hat's CoreOS have the ID of the system that they are made from, and are images that Ignition sets up.
+        if os.name.value().is_some_and(|name| name.contains("CoreOS")) {
+            return Self::Flatcar;
+        }
         match id.as_str() {
             "debian" | "ubuntu" | "linuxmint" | "kali" | "raspbian" | "devuan" => Self::Debian,
             "rhel" | "centos" | "almalinux" | "rocky" | "ol" | "fedora" | "amzn" | "scientific" | "cloudlinux" => Self::RedHat,
@@ -93,8 +97,16 @@ impl Distribution {
     pub(in crate::rules) fn add_parameters(self, parameters: &str) -> String {
         match self {
             Self::RedHat => format!("grubby --update-kernel=ALL --args=\"{parameters}\""),
-            Self::Alpine => format!("add {parameters} to default_kernel_opts in /etc/update-extlinux.conf, then update-extlinux"),
-            Self::Flatcar => format!("add {parameters} to linux_append in /usr/share/oem/grub.cfg"),
+            Self::Alpine => format!(
+                "add {parameters} to default_kernel_opts in /etc/update-extlinux.conf, then update-extlinux (with GRUB: to \
+                 GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, then {})",
+                self.rebuild_grub()
+            ),
+            Self::Flatcar => {
+                format!(
+                    "add {parameters} to linux_append in /usr/share/oem/grub.cfg (Fedora CoreOS: rpm-ostree kargs --append='{parameters}')"
+                )
+            }
             _ => format!("add {parameters} to GRUB_CMDLINE_LINUX in /etc/default/grub, then {}", self.rebuild_grub()),
         }
     }
@@ -112,6 +124,20 @@ impl Distribution {
 mod tests {
     use super::*;
     use crate::rules::testing::{known, os};
+
+    #[test]
+    fn core_os_is_an_image_of_its_own() {
+        for (id, name, expected) in [
+            ("fedora", "Fedora CoreOS 42.20250803.3.0", Distribution::Flatcar),
+            ("rhel", "Red Hat Enterprise Linux CoreOS 418.94", Distribution::Flatcar),
+            ("fedora", "Fedora Linux 42 (Cloud Edition)", Distribution::RedHat),
+        ] {
+            let mut facts = os(|_| {});
+            let found = known(&mut facts.os);
+            (found.id, found.name) = (crate::facts::Fact::Known(id.to_owned()), crate::facts::Fact::Known(name.to_owned()));
+            assert_eq!(Distribution::of(found), expected, "{name}");
+        }
+    }
 
     #[test]
     fn distributions_are_told_by_their_id() {

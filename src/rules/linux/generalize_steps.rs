@@ -40,7 +40,8 @@ fn flatcar(guest: &Guest<'_>, steps: &mut Vec<String>) {
     steps.push("rm -rf /var/lib/waagent/* /var/log/waagent.log".to_owned());
     steps.push("rm -f /etc/ssh/ssh_host_*".to_owned());
     steps.push("rm -f /etc/machine-id /etc/hostname".to_owned());
-    steps.push("touch /boot/flatcar/first_boot".to_owned());
+    let flatcar = guest.os.id.value().is_some_and(|id| id == "flatcar");
+    steps.push(format!("touch {}", if flatcar { "/boot/flatcar/first_boot" } else { "/boot/ignition.firstboot" }));
 }
 
 /// The agents' own commands.
