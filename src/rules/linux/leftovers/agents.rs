@@ -183,9 +183,14 @@ fn agent(subject: &Subject<'_>, target: &Target) -> Judgement {
         let user = state.ovf_user.value().map(|name| format!(" with the account {name}")).unwrap_or_default();
         left.push(format!("ovf-env.xml{user}"));
     }
-    for (count, what) in [(state.certificates, "certificates and keys"), (state.goal_states, "goal states")] {
-        if count > 0 {
-            left.push(format!("{count} {what}"));
+    for (count, one, several) in [
+        (state.certificates, "a certificate or key", "certificates and keys"),
+        (state.goal_states, "a file of goal states", "files of goal states"),
+    ] {
+        match count {
+            0 => {}
+            1 => left.push(one.to_owned()),
+            count => left.push(format!("{count} {several}")),
         }
     }
     if left.is_empty() {
@@ -218,13 +223,14 @@ fn extensions(subject: &Subject<'_>, target: &Target) -> Judgement {
         residue.logs.known()?;
         return Ok(vec![]);
     }
-    let (found, path) = if installed.is_empty() {
-        (format!("{logs} logs of extensions under /var/log/azure"), "/var/log/azure")
-    } else {
-        (format!("the extensions {}", shared::first_three(&installed, ", ")), "/var/lib/waagent")
+    let (found, verb, path) = match (installed.as_slice(), logs) {
+        ([], 1) => ("a log of an extension under /var/log/azure".to_owned(), "is", "/var/log/azure"),
+        ([], logs) => (format!("{logs} logs of extensions under /var/log/azure"), "are", "/var/log/azure"),
+        ([one], _) => (format!("the extension {one}"), "is", "/var/lib/waagent"),
+        (several, _) => (format!("the extensions {}", shared::first_three(several, ", ")), "are", "/var/lib/waagent"),
     };
     Ok(vec![Finding {
-        message: format!("{found} are left of a former machine in Azure, with its settings"),
+        message: format!("{found} {verb} left of a former machine in Azure, with its settings"),
         actual: found,
         required: "no extensions, no /var/log/azure".to_owned(),
         place: shared::file(path, None),

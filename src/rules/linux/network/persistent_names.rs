@@ -73,6 +73,14 @@ fn asked<'a>(subject: &Subject<'a>) -> Result<(Vec<&'a crate::facts::UdevRuleFac
     Ok((names, generator))
 }
 
+/// So many lines, in words.
+fn lines(names: usize) -> String {
+    match names {
+        1 => "a line that gives a name".to_owned(),
+        names => format!("{names} lines that give names"),
+    }
+}
+
 const MASK: &str = "ln -sf /dev/null /etc/udev/rules.d/75-persistent-net-generator.rules";
 
 fn check(subject: &Subject<'_>, _target: &Target) -> Judgement {
@@ -83,7 +91,7 @@ fn check(subject: &Subject<'_>, _target: &Target) -> Judgement {
             "{} keeps the names of another machine's network adapters, and {generator} writes on: the adapter in Azure becomes eth1",
             rule.path
         ),
-        actual: format!("{} names {} interfaces", rule.path, rule.names),
+        actual: lines(rule.names),
         required: "no names, and no generator".to_owned(),
         place: shared::file(&rule.path, None),
         remedy: Remedy::hand(format!("rm -f {} && {MASK}", rule.path)),
@@ -114,10 +122,7 @@ fn left(subject: &Subject<'_>, _target: &Target) -> Judgement {
             "{} names the network adapters of another machine by their hardware addresses, which no machine in Azure has",
             rule.path
         ),
-        actual: match rule.names {
-            1 => "a line that gives a name".to_owned(),
-            names => format!("{names} lines that give names"),
-        },
+        actual: lines(rule.names),
         required: "no such rules".to_owned(),
         place: shared::file(&rule.path, None),
         remedy: Remedy::hand(format!("rm -f {}", rule.path)),
