@@ -207,7 +207,10 @@ fn network(subject: &Subject<'_>, _: &Target) -> Judgement {
     let release = started.release();
     let remedy = match guest.os.id.value().map(String::as_str) {
         Some("ubuntu") => format!("apt-get install linux-azure, or linux-modules-extra-{release}"),
-        Some("debian") => "apt-get install linux-image-cloud-amd64".to_owned(),
+        Some("debian") => {
+            let arm = guest.os.architecture.value().is_some_and(|machine| machine == "Arm64");
+            format!("apt-get install linux-image-cloud-{}", if arm { "arm64" } else { "amd64" })
+        }
         Some("rhel" | "almalinux" | "rocky" | "ol" | "centos") => format!("dnf install kernel-modules-{release}"),
         _ => "install a kernel, or a package of its modules, that has hv_netvsc".to_owned(),
     };

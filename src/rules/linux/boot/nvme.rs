@@ -13,6 +13,7 @@ pub(in crate::rules) static DRIVER: Rule = Rule {
     name: "nvme-driver-not-early",
     requirement: "L-50",
     also: &[],
+    // It starts on every size with SCSI, and Azure offers sizes with NVMe only to images that are marked for it.
     severity: Severity::Warning,
     marketplace: None,
     profile: Profile::Azure,

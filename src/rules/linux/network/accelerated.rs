@@ -10,6 +10,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     name: "virtual-function-managed",
     requirement: "L-45",
     also: &[],
+    // Only where accelerated networking is switched on, and not on every size.
     severity: Severity::Warning,
     marketplace: None,
     profile: Profile::Azure,
