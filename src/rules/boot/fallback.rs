@@ -1,6 +1,7 @@
 //! G-06, G-07: what firmware starts that knows no boot entry, and what that finds next.
 
-use crate::facts::{EspFacts, LoaderFacts, Role};
+use crate::facts::{DiskFacts, EspFacts, LoaderFacts, Role};
+use crate::rules::linux::Distribution;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static MISSING: Rule = Rule {
@@ -109,13 +110,28 @@ fn loaders<'a>(subject: &Subject<'a>) -> Result<&'a [LoaderFacts], Skip> {
     Ok(loaders.map(Vec::as_slice).unwrap_or_default())
 }
 
+/// Installs the boot loader for removable media, as the distribution does.
+fn for_removable_media(facts: &DiskFacts) -> String {
+    let os = facts.os.value();
+    let arm = os.and_then(|os| os.architecture.value()).is_some_and(|machine| machine == "Arm64");
+    let (efi, suffix) = if arm { ("arm64-efi", "aa64") } else { ("x86_64-efi", "x64") };
+    let command = match os.map(Distribution::of) {
+        // Their packages bring the loader for removable media; grub2-install refuses for UEFI.
+        Some(Distribution::RedHat) => format!("dnf reinstall shim-{suffix} grub2-efi-{suffix}"),
+        Some(Distribution::AzureLinux) => "dnf reinstall shim grub2-efi-binary".to_owned(),
+        Some(Distribution::Suse) => "shim-install --removable".to_owned(),
+        _ => format!("grub-install --target={efi} --efi-directory=/boot/efi --removable"),
+    };
+    format!("in the machine: {command}")
+}
+
 fn missing(subject: &Subject<'_>, target: &Target) -> Judgement {
     let esp = esp(subject, target)?;
     let all = loaders(subject)?;
     let cure = if esp.windows_boot_manager.value() == Some(&true) {
-        r"bcdboot C:\Windows /s S: /f UEFI, with the EFI System Partition as S:"
+        r"bcdboot C:\Windows /s S: /f UEFI, with the EFI System Partition as S:".to_owned()
     } else {
-        "in the machine: grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable (on SUSE shim-install --removable)"
+        for_removable_media(subject.facts)
     };
     let finding = |message: String, actual: String| {
         Ok(vec![Finding {
@@ -123,7 +139,7 @@ fn missing(subject: &Subject<'_>, target: &Target) -> Judgement {
             actual,
             required: r"\EFI\BOOT\BOOTX64.EFI, or BOOTAA64.EFI on Arm64".to_owned(),
             place: None,
-            remedy: Remedy::hand(cure),
+            remedy: Remedy::hand(cure.as_str()),
         }])
     };
     if esp.fallback.known()?.is_none() {
@@ -177,10 +193,7 @@ fn incomplete(subject: &Subject<'_>, target: &Target) -> Judgement {
         actual: why.to_owned(),
         required: "a loader for removable media that finds what it starts next".to_owned(),
         place: None,
-        remedy: Remedy::hand(
-            "in the machine: grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable; Red Hat: dnf reinstall shim-x64 \
-             grub2-efi-x64",
-        ),
+        remedy: Remedy::hand(for_removable_media(subject.facts)),
     }])
 }
 
@@ -215,9 +228,11 @@ fn config(subject: &Subject<'_>, target: &Target) -> Judgement {
         actual: wanted,
         required: "a file system of the disk".to_owned(),
         place: shared::file(&config.path, None),
-        remedy: Remedy::hand(
-            "in the machine: grub-install --target=x86_64-efi --efi-directory=/boot/efi; Red Hat: dnf reinstall grub2-common",
-        ),
+        remedy: Remedy::hand(format!(
+            "put the UUID that 'blkid' tells of the file system with GRUB's configuration into {}, or make that file anew in the machine: \
+             Debian and Ubuntu grub-install; Red Hat rm it, then dnf reinstall grub2-common",
+            config.path
+        )),
     }])
 }
 
@@ -254,6 +269,25 @@ mod tests {
         assert_eq!(asked(&MISSING, &os(|f| known(&mut f.boot).esp = Fact::Absent), 2), "not applicable");
         assert_eq!(asked(&MISSING, &os(|f| known(&mut f.boot).esp = Fact::unknown("x")), 2), "undecided");
         assert_eq!(asked(&MISSING, &os(|f| known(&mut f.boot).esp = Fact::unknown("x")), 1), "not applicable");
+    }
+
+    #[test]
+    fn each_distribution_installs_it_its_own_way() {
+        for (id, machine, command) in [
+            ("ubuntu", "x64", "grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable"),
+            ("debian", "Arm64", "grub-install --target=arm64-efi --efi-directory=/boot/efi --removable"),
+            ("rhel", "x64", "dnf reinstall shim-x64 grub2-efi-x64"),
+            ("rocky", "Arm64", "dnf reinstall shim-aa64 grub2-efi-aa64"),
+            ("sles", "x64", "shim-install --removable"),
+        ] {
+            let facts = os(|f| {
+                known(&mut known(&mut f.boot).esp).fallback = Fact::Absent;
+                let os = known(&mut f.os);
+                (os.id, os.architecture) = (Fact::Known(id.to_owned()), Fact::Known(machine.to_owned()));
+            });
+            let one = findings(&MISSING, &facts, &Target::default()).remove(0);
+            assert_eq!(one.remedy, Remedy::hand(format!("in the machine: {command}")), "{id} {machine}");
+        }
     }
 
     #[test]
