@@ -93,6 +93,14 @@ impl Distribution {
         }
     }
 
+    /// The same where the configuration in use is known: Red Hat's up to release 8 have it on the EFI System Partition.
+    pub(in crate::rules) fn rebuild_grub_in(self, config: Option<&str>) -> String {
+        match (self, config.filter(|path| path.starts_with("/boot/efi/"))) {
+            (Self::RedHat, Some(path)) => format!("grub2-mkconfig -o {path}"),
+            _ => self.rebuild_grub().to_owned(),
+        }
+    }
+
     /// Sets kernel parameters for every kernel, now and later.
     pub(in crate::rules) fn add_parameters(self, parameters: &str) -> String {
         match self {

@@ -106,7 +106,7 @@ fn not_serial(subject: &Subject<'_>, _: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let what = missing.join(", and ");
-    let rebuild = guest.distribution().rebuild_grub();
+    let rebuild = guest.distribution().rebuild_grub_in(Some(&grub.config));
     Ok(vec![Finding {
         message: format!("GRUB's menu cannot be used in Azure's serial console: {what}"),
         actual: what,

@@ -140,16 +140,17 @@ fn not_in_effect(subject: &Subject<'_>, _: &Target) -> Judgement {
     let written = lines.into_iter().flatten().flat_map(|line| line.split_ascii_whitespace()).any(serial);
     let file = defaults.files.first().map_or("/etc/default/grub", String::as_str);
     let stale = boot.grub.value().and_then(|grub| grub.kernelopts.as_deref()).is_some();
+    let rebuild = guest.distribution().rebuild_grub_in(boot.grub.value().map(|grub| grub.config.as_str()));
     let (message, actual, remedy) = match (told, written) {
         (false, true) if stale => (
             format!("{file} has console=ttyS0, but the kernel does not get it: kernelopts in GRUB's environment block overrides it"),
             "only in the file",
-            format!("grub2-editenv - unset kernelopts, then {}", guest.distribution().rebuild_grub()),
+            format!("grub2-editenv - unset kernelopts, then {}", rebuild),
         ),
         (false, true) => (
             format!("{file} has console=ttyS0, but the kernel does not get it: the boot loader's configuration was not made anew"),
             "only in the file",
-            guest.distribution().rebuild_grub().to_owned(),
+            rebuild,
         ),
         // Where entries are files of their own, updates copy their parameters from one to the next.
         (true, false) if boot.grub.value().is_none_or(|grub| !grub.uses_blscfg) => (

@@ -96,6 +96,7 @@ pub(in crate::rules) static SLOW: Rule = Rule {
     name: "mount-that-delays-boot",
     requirement: "L-14",
     also: &[],
+    // systemd does not count them among the local file systems: the boot goes on without them.
     severity: Severity::Warning,
     marketplace: None,
     profile: Profile::Azure,
