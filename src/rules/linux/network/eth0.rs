@@ -161,6 +161,11 @@ fn has_address(guest: &Guest<'_>, configured: &Configured<'_>) -> Result<bool, S
     if configured.interfaces.iter().any(|one| covers(one)) || configured.programs.contains(&"dhcpcd") {
         return Ok(true);
     }
+    // A distribution may bring a file for every adapter; those that systemd brings for others than adapters match no names.
+    let brought = guest.linux.network.networkd.value().into_iter().flatten().any(|one| !one.name.is_empty() && covers(one));
+    if brought && configured.programs.contains(&"systemd-networkd") {
+        return Ok(true);
+    }
     let unmanaged = configured.interfaces.iter().any(|one| dialect::is_for_eth0(one) && one.unmanaged);
     Ok(configured.programs.contains(&"NetworkManager") && !unmanaged && dialect::makes_connections(guest.linux)?)
 }
@@ -432,6 +437,22 @@ mod tests {
             l.network.netplan = Fact::Known(vec![entry("eth0", |_| {})]);
         });
         assert_eq!(found(&netplan), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_distribution_may_bring_the_configuration() {
+        let with = |name: &str| {
+            alone(|l| {
+                known(&mut l.services).units = vec![unit("systemd-networkd.service", UnitState::Enabled)];
+                l.network.ifupdown = Fact::Absent;
+                let mut one = entry(name, |_| {});
+                one.path = "/usr/lib/systemd/network/80-all.network".to_owned();
+                l.network.networkd = Fact::Known(vec![one]);
+            })
+        };
+        assert_eq!(found(&with("e*")), Vec::<&str>::new());
+        assert_eq!(found(&with("host0")), ["LNX040"]);
+        assert_eq!(found(&with("")), ["LNX040"], "for wireless adapters");
     }
 
     /// Ubuntu Server, generalized: systemd-networkd is not enabled, and /etc/netplan is empty until cloud-init fills it.
