@@ -129,7 +129,21 @@ pub(super) fn is_for_eth0(one: &InterfaceFacts) -> bool {
 
 /// Whether an entry gives `eth0` of any machine an address by DHCP.
 pub(in crate::rules::linux) fn covers(one: &InterfaceFacts) -> bool {
-    is_for_eth0(one) && one.mac.is_none() && one.dhcp4 == Some(true) && one.starts != Some(false) && !one.unmanaged
+    asks_for_address(one) && !one.unmanaged
+}
+
+/// The same, whoever's hands are off it.
+fn asks_for_address(one: &InterfaceFacts) -> bool {
+    is_for_eth0(one) && one.mac.is_none() && one.dhcp4 == Some(true) && one.starts != Some(false)
+}
+
+impl Configured<'_> {
+    /// Whether a file gives `eth0` of any machine an address by DHCP.
+    pub(super) fn covers(&self) -> bool {
+        // NM_CONTROLLED=no of an ifcfg file says nothing to the scripts that read it too.
+        let scripts = self.programs.iter().any(|program| matches!(*program, "network" | "wicked"));
+        self.interfaces.iter().any(|one| covers(one) || (scripts && one.path.contains("/ifcfg-") && asks_for_address(one)))
+    }
 }
 
 /// Whether a pattern with `*` and `?` fits a name.

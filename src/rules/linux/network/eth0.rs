@@ -158,7 +158,7 @@ fn asked<'a>(subject: &Subject<'a>) -> Result<(Guest<'a>, Configured<'a>), Skip>
 
 /// Whether `eth0` gets an address by DHCP on any machine.
 fn has_address(guest: &Guest<'_>, configured: &Configured<'_>) -> Result<bool, Skip> {
-    if configured.interfaces.iter().any(|one| covers(one)) || configured.programs.contains(&"dhcpcd") {
+    if configured.covers() || configured.programs.contains(&"dhcpcd") {
         return Ok(true);
     }
     // A distribution may bring a file for every adapter; those that systemd brings for others than adapters match no names.
@@ -437,6 +437,22 @@ mod tests {
             l.network.netplan = Fact::Known(vec![entry("eth0", |_| {})]);
         });
         assert_eq!(found(&netplan), Vec::<&str>::new());
+    }
+
+    /// CentOS 7 in Azure: the scripts bring eth0 up, and NetworkManager keeps its hands off it.
+    #[test]
+    fn scripts_read_what_network_manager_does_not() {
+        let with = |units: &[&str]| {
+            alone(|l| {
+                known(&mut l.services).units = units.iter().map(|name| unit(name, UnitState::Enabled)).collect();
+                l.network.ifupdown = Fact::Absent;
+                let mut one = entry("eth0", |one| one.unmanaged = true);
+                one.path = "/etc/sysconfig/network-scripts/ifcfg-eth0".to_owned();
+                l.network.ifcfg = Fact::Known(vec![one]);
+            })
+        };
+        assert_eq!(found(&with(&["network.service", "NetworkManager.service"])), Vec::<&str>::new());
+        assert_eq!(found(&with(&["NetworkManager.service"])), ["LNX040"]);
     }
 
     #[test]
