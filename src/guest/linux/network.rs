@@ -62,7 +62,11 @@ pub fn netplan(document: &Value) -> Vec<Interface> {
             let gateways = ["gateway4", "gateway6"].iter().filter_map(|key| text(&[key]));
             let via = routes.iter().filter_map(|route| route.get("via").and_then(Value::as_str).map(str::to_owned));
             out.push(Interface {
-                name: text(&["match", "name"]).unwrap_or_else(|| id.clone()),
+                // Without a match the id is the name; one by the driver alone is for every name.
+                name: text(&["match", "name"]).unwrap_or_else(|| {
+                    let any = text(&["match", "driver"]).is_some() && text(&["match", "macaddress"]).is_none();
+                    if any { String::new() } else { id.clone() }
+                }),
                 kind: kind.to_owned(),
                 mac: text(&["match", "macaddress"]),
                 driver: text(&["match", "driver"]),
@@ -286,6 +290,9 @@ mod tests {
         assert_eq!(found[1].gateways, ["10.0.0.254", "10.0.0.1"]);
         assert!(!format!("{found:?}").contains("secret"));
         assert_eq!(netplan(&yaml::parse("a: b").unwrap()), []);
+        let text = "network:\n  ethernets:\n    primary: {match: {driver: hv_netvsc}, dhcp4: true}\n    hot: {match: {driver: hv_netvsc, name: '!eth0'}}\n";
+        let names: Vec<String> = netplan(&yaml::parse(text).unwrap()).into_iter().map(|one| one.name).collect();
+        assert_eq!(names, ["", "!eth0"]);
     }
 
     #[test]
