@@ -130,7 +130,7 @@ fn sysprep() -> Vec<Fault> {
         specialized("setup runs on a machine", setup("SetupType", 2), &["IMG008", "WGN105"]),
         specialized(
             "a command runs in place of the logon screen",
-            vec![text("SYSTEM\\Setup", "CmdLine", "cmd.exe /k reset.cmd")],
+            vec![text("SYSTEM\\Setup", "CmdLine", "cmd.exe /k reset.cmd"), dword("SYSTEM\\Setup", "SetupType", 2)],
             &["IMG008", "WGN105"],
         ),
         generalized("setup stopped", vec![dword("SYSTEM\\Setup\\Status\\ChildCompletion", "oobeldr.exe", 1)], &["WGN006"]),

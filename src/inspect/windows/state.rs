@@ -61,9 +61,11 @@ fn setup(facts: &SetupFacts) -> Result<(Setup, String), String> {
     let command = facts.command.value().map(String::as_str).unwrap_or_default();
     let deploys = command.to_ascii_lowercase().replace('/', "\\").contains(DEPLOY);
     let (progress, kind, oobe) = (number(&facts.in_progress), number(&facts.kind), number(&facts.oobe_in_progress));
-    let setup = if progress == Some(1) && kind == Some(2) && oobe != Some(0) && deploys {
+    // SetupType decides whether the command runs: without it, what CmdLine names is left over and does nothing. OOBEInProgress is told to
+    // programs and does not start Setup, so that a 0 does not keep it from running.
+    let setup = if progress == Some(1) && kind == Some(2) && deploys {
         Setup::Pending
-    } else if progress.unwrap_or(0) == 0 && kind.unwrap_or(0) == 0 && oobe.unwrap_or(0) == 0 && command.trim().is_empty() {
+    } else if progress.unwrap_or(0) == 0 && kind.unwrap_or(0) == 0 && oobe.unwrap_or(0) == 0 {
         Setup::Clear
     } else {
         Setup::Mixed

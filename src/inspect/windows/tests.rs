@@ -183,15 +183,23 @@ fn states() {
     assert!(evidence.contains("CmdLine is oobe\\windeploy.exe"), "{evidence}");
 
     // Each of the values that make one state, by itself in the other.
-    for (name, number, words) in
-        [("SystemSetupInProgress", 0, "do not all say"), ("SetupType", 0, "do not all say"), ("OOBEInProgress", 0, "do not all say")]
-    {
+    for (name, number, words) in [("SystemSetupInProgress", 0, "do not all say"), ("SetupType", 0, "do not all say")] {
         let mut made = Made::generalized();
         made.number("Setup", name, number);
         let (found, evidence) = made.state();
         assert_eq!(found, Some(State::Inconsistent), "{name}");
         assert!(evidence.contains(words), "{name}: {evidence}");
     }
+    // What does not decide whether Setup runs.
+    let mut told = Made::generalized();
+    told.number("Setup", "OOBEInProgress", 0);
+    assert_eq!(told.state().0, Some(State::Generalized));
+    let mut left = Made::server();
+    left.text("Setup", "CmdLine", "cmd.exe");
+    assert_eq!(left.state().0, Some(State::Specialized));
+    left.number("Setup", "SetupType", 2);
+    assert_eq!(left.state().0, Some(State::Inconsistent));
+
     let mut started = Made::generalized();
     started.number("Setup", "SystemSetupInProgress", 0).number("Setup", "SetupType", 0).number("Setup", "OOBEInProgress", 0);
     started.text("Setup", "CmdLine", "");

@@ -31,7 +31,7 @@ fn of_windows(marks: &SysprepFacts, wanted: State, out: &mut Vec<String>) {
         if number(&setup.in_progress) != 1 || number(&setup.kind) != 2 || !deploys {
             out.push("setup that runs at the next start (SYSTEM\\Setup)".to_owned());
         }
-    } else if number(&setup.in_progress) != 0 || number(&setup.kind) != 0 || number(&setup.oobe_in_progress) != 0 || !command.is_empty() {
+    } else if number(&setup.in_progress) != 0 || number(&setup.kind) != 0 || number(&setup.oobe_in_progress) != 0 {
         out.push("setup that has ended (SYSTEM\\Setup)".to_owned());
     }
 }

@@ -21,7 +21,7 @@ pub(in crate::rules) static NOT_PENDING: Rule = Rule {
     docs: r"## What it checks
 
 Where `ImageState` says that Sysprep has generalized the disk, `SYSTEM\Setup` must say that setup is to come: `SystemSetupInProgress` 1,
-`SetupType` 2, `CmdLine` with `oobe\windeploy.exe`, and `OOBEInProgress` not 0.
+`SetupType` 2, and `CmdLine` with `oobe\windeploy.exe`.
 
 ## Why it matters
 
@@ -48,13 +48,13 @@ pub(in crate::rules) static PENDING: Rule = Rule {
     source: source::SETUP_STATES,
     docs: r"## What it checks
 
-Where `ImageState` is `IMAGE_STATE_COMPLETE`, `SYSTEM\Setup` must have `SystemSetupInProgress`, `SetupType` and `OOBEInProgress` of 0 and an
-empty `CmdLine`.
+Where `ImageState` is `IMAGE_STATE_COMPLETE`, `SYSTEM\Setup` must have `SystemSetupInProgress`, `SetupType` and `OOBEInProgress` of 0. With
+them a `CmdLine` is left over and does nothing.
 
 ## Why it matters
 
-Windows runs that command at its start in place of its logon screen, and takes itself for not set up: services are missing, and nobody can
-log on by remote desktop. Some tools to reset passwords leave such values.
+Windows runs `CmdLine` at its start in place of its logon screen, and takes itself for not set up: services are missing, and nobody can log
+on by remote desktop. Some tools to reset passwords leave such values.
 
 ## How to fix it
 
@@ -118,12 +118,11 @@ fn judged(setup: &SetupFacts, wrong: &[String], finding: Finding) -> Judgement {
 fn not_pending(subject: &Subject<'_>, _: &Target) -> Judgement {
     let setup = &demand_state(subject, GENERALIZED)?.sysprep.setup;
     let mut wrong = Vec::new();
-    for ((name, fact), wanted) in numbers(setup).into_iter().zip([Some(1), Some(2), None]) {
-        match (fact, wanted) {
-            (Fact::Known(value), Some(wanted)) if *value != wanted => wrong.push(format!("{name} is {value}")),
-            (Fact::Absent, Some(_)) => wrong.push(format!("{name} is not set")),
-            // Older versions do not have the third; what it says counts where it is there.
-            (Fact::Known(0), None) => wrong.push(format!("{name} is 0")),
+    // OOBEInProgress does not start Setup.
+    for (name, fact, wanted) in [("SystemSetupInProgress", &setup.in_progress, 1), ("SetupType", &setup.kind, 2)] {
+        match fact {
+            Fact::Known(value) if *value != wanted => wrong.push(format!("{name} is {value}")),
+            Fact::Absent => wrong.push(format!("{name} is not set")),
             _ => {}
         }
     }
@@ -152,14 +151,15 @@ fn pending(subject: &Subject<'_>, _: &Target) -> Judgement {
         .into_iter()
         .filter_map(|(name, fact)| fact.value().filter(|value| **value != 0).map(|value| format!("{name} is {value}")))
         .collect();
-    if let Some(command) = setup.command.value().filter(|command| !command.trim().is_empty()) {
+    // By itself it does nothing.
+    if let Some(command) = setup.command.value().filter(|command| !wrong.is_empty() && !command.trim().is_empty()) {
         wrong.push(format!("CmdLine is {command}"));
     }
     let words = wrong.join(", ");
     let finding = Finding {
         message: format!("Windows is set up, but runs Setup at its next start: {words}; nobody can log on meanwhile"),
         actual: words,
-        required: "SystemSetupInProgress 0, SetupType 0, OOBEInProgress 0, CmdLine empty".to_owned(),
+        required: "SystemSetupInProgress 0, SetupType 0, OOBEInProgress 0".to_owned(),
         place: Some(Place::Registry(SETUP.to_owned())),
         remedy: Remedy::hand(format!(
             "start the machine and let it end what it began; or in an elevated PowerShell: {}",
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(with(|s| s.kind = Fact::Known(1)), "hand");
         assert_eq!(with(|s| s.kind = Fact::Absent), "hand");
         assert_eq!(with(|s| s.oobe_in_progress = Fact::Absent), "pass");
-        assert_eq!(with(|s| s.oobe_in_progress = Fact::Known(0)), "hand");
+        assert_eq!(with(|s| s.oobe_in_progress = Fact::Known(0)), "pass");
         assert_eq!(with(|s| s.command = Fact::Absent), "hand");
         assert_eq!(with(|s| s.command = Fact::Known("C:\\Windows\\System32/OOBE/WinDeploy.exe /x".to_owned())), "pass");
         assert_eq!(with(|s| s.command = Fact::unknown("x")), "undecided");
@@ -224,7 +224,8 @@ mod tests {
         let with = |change: fn(&mut SetupFacts)| ask(&PENDING, &specialized_windows(|w| change(&mut w.sysprep.setup)));
         assert_eq!(with(|_| {}), "pass");
         assert_eq!(with(|s| s.kind = Fact::Known(2)), "hand");
-        assert_eq!(with(|s| s.command = Fact::Known("cmd.exe".to_owned())), "hand");
+        assert_eq!(with(|s| (s.kind, s.command) = (Fact::Known(2), Fact::Known("cmd.exe".to_owned()))), "hand");
+        assert_eq!(with(|s| s.command = Fact::Known("cmd.exe".to_owned())), "pass");
         assert_eq!(with(|s| s.command = Fact::Known(" ".to_owned())), "pass");
         assert_eq!(with(|s| s.in_progress = Fact::unknown("x")), "undecided");
         assert_eq!(ask(&PENDING, &windows(|_| {})), "not applicable");
