@@ -11,10 +11,18 @@ use crate::guest::windows::bcd::{Device, Locate, Object, Partition, Setting, Sto
 /// Where stores are: on the partition that starts Windows, and on the volume of Windows itself.
 const PLACES: [&str; 2] = ["/EFI/Microsoft/Boot/BCD", "/Boot/BCD"];
 
+/// The same, that of the firmware first which starts the disk: a system partition made for both kinds has both stores, and a BIOS, which
+/// is what an MBR is for, reads the second.
+fn places(disks: &[&DiskFacts]) -> [&'static str; 2] {
+    let [efi, bios] = PLACES;
+    let table = disks.first().and_then(|disk| disk.partition_table.value());
+    if table.is_some_and(|table| table.scheme == "mbr") { [bios, efi] } else { [efi, bios] }
+}
+
 /// Learns `boot_store`.
 pub(super) fn boot_store(machine: &Machine<'_>) -> Fact<BootStoreFacts> {
     for tree in machine.boot.into_iter().chain([machine.tree]) {
-        for path in PLACES {
+        for path in places(machine.disks) {
             match store(tree, path, machine.disks) {
                 Ok(Some(facts)) => return Fact::Known(facts),
                 Ok(None) => {}
