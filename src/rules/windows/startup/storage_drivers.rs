@@ -59,6 +59,7 @@ In the machine: set `Start` to 0 for both; `sfc /scannow` brings a missing file 
     check: Check::Disk(ide),
 };
 
+// A warning, and no error: every Windows that was set up away from Hyper-V has the keys, and many of them start on it all the same.
 pub(in crate::rules) static OVERRIDDEN: Rule = Rule {
     code: "WIN142",
     name: "storage-driver-start-overridden",
@@ -73,11 +74,13 @@ pub(in crate::rules) static OVERRIDDEN: Rule = Rule {
     source: source::MIGRATION,
     docs: r"## What it checks
 
-Whether `vmbus`, `storvsc` or `storflt` have a key `StartOverride` with a value other than 0, and whether `storflt` starts at boot.
+Whether `vmbus`, `storvsc` or `storflt`, and for generation 1 `atapi` or `intelide`, have a key `StartOverride` with a value other than 0,
+and whether `storflt` starts at boot.
 
 ## Why it matters
 
-Windows makes that key for boot drivers which the present machine does not need; on other hardware the driver may then be missing at boot.
+Windows makes that key for boot drivers which the present machine does not need, so that every Windows set up away from Hyper-V has it; on
+other hardware the driver may then be missing at boot.
 `storflt` passes the disk of a generation 1 machine from IDE to the faster VMBus.
 
 ## How to fix it
@@ -120,10 +123,14 @@ fn missing(windows: &WindowsFacts, names: &[&str], effect: &str) -> Judgement {
     }])
 }
 
-fn overridden(subject: &Subject<'_>, _: &Target) -> Judgement {
+fn overridden(subject: &Subject<'_>, target: &Target) -> Judgement {
     let windows = guest(subject)?.windows;
     let (mut words, mut cures) = (Vec::new(), Vec::new());
-    for name in ["vmbus", "storvsc", "storflt"] {
+    let mut names = vec!["vmbus", "storvsc", "storflt"];
+    if shared::may_be_generation(subject.facts, target, 1) == Ok(true) {
+        names.extend(["atapi", "intelide"]);
+    }
+    for name in names {
         let Some(service) = windows.service(name)? else { continue };
         if let Fact::Known(values) = &service.start_override
             && let Some(value) = values.values().find(|value| **value > 0)
@@ -197,6 +204,9 @@ mod tests {
         assert_eq!(ask(&OVERRIDDEN, &windows(|_| {})), "pass");
         assert_eq!(ask(&OVERRIDDEN, &with(0)), "pass");
         assert_eq!(ask(&OVERRIDDEN, &with(3)), "hand");
+        let ide = windows(|w| service_of(w, "atapi").start_override = Fact::Known(BTreeMap::from([("0".to_owned(), 3)])));
+        let of = |generation| ask_for(&OVERRIDDEN, &subject(&ide), &Target { generation: Some(generation), ..Target::default() });
+        assert_eq!([of(1), of(2)], ["hand", "pass"]);
         assert_eq!(ask(&OVERRIDDEN, &started("storflt", 3)), "hand");
         assert_eq!(ask(&OVERRIDDEN, &windows(|w| known(&mut w.services).retain(|one| one.name != "storflt"))), "pass");
     }
