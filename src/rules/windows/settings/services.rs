@@ -28,10 +28,13 @@ without `TermService` there is no remote desktop. The machine runs, and nobody r
 
 ## How to fix it
 
-`Set-Service -Name <name> -StartupType Automatic` in an elevated PowerShell, `Manual` for `TermService`.",
+In an elevated PowerShell: `Set-Service -Name Dhcp -StartupType Automatic`, and `Manual` for `TermService`. Windows does not let
+`Set-Service` change the others: `reg add HKLM\SYSTEM\CurrentControlSet\Services\<name> /v Start /t REG_DWORD /d 2 /f`, and restart.",
     check: Check::Disk(stopped),
 };
 
+// Netman and Netlogon serve what happens after the machine is reached, or only accounts of a domain: disabled, they do not keep a local
+// administrator out.
 pub(in crate::rules) static DOUBTFUL: Rule = Rule {
     code: "WIN213",
     name: "network-service-start",
@@ -55,7 +58,8 @@ A service that starts only when another asks for it may come late or never. With
 
 ## How to fix it
 
-`Set-Service -Name <name> -StartupType Automatic` in an elevated PowerShell, `Manual` for `Netman`.",
+Run the commands of the finding in an elevated PowerShell, and restart. Windows does not let `Set-Service` change `BFE`, `mpssvc`, `nsi` and
+`Dnscache`: for them the command sets `Start` in the registry.",
     check: Check::Disk(doubtful),
 };
 
