@@ -1,4 +1,4 @@
-//! How to generalize a Windows: the steps for one guest.
+//! How to generalize a Windows: the steps for one guest, with commands for an elevated PowerShell.
 
 use crate::facts::{DiskFacts, Fact, PendingFacts, WindowsFacts};
 use crate::rules::shared;
@@ -52,17 +52,18 @@ fn pending(facts: &PendingFacts) -> Vec<String> {
 
 /// Answer files and what an earlier provisioning left, which Sysprep and Azure would take again.
 fn leftovers(windows: &WindowsFacts, root: &str, drive: &str, steps: &mut Vec<String>) {
-    let own = |path: &str| format!("\"{drive}{path}\"");
+    let own = |path: &str| format!("'{drive}{}'", path.replace('\'', "''"));
     let files = windows.answer_files.files.value().into_iter().flatten().map(|file| own(&file.path));
     let custom = windows.answer_files.custom_data.value().map(|file| own(&file.path));
     let found: Vec<String> = files.chain(custom).collect();
     if !found.is_empty() {
-        steps.push(format!("remove what an earlier setup left: del {}", found.join(" ")));
+        steps.push(format!("remove what an earlier setup left: Remove-Item -Force {}", found.join(", ")));
     }
     if windows.answer_files.registry.value().is_some() {
         steps.push(commands::reg_delete("HKLM\\SYSTEM\\Setup", "UnattendFile"));
     }
-    steps.push(format!("remove the logs of earlier set-ups, and answer files kept among them: rmdir /s /q {root}\\Panther"));
+    steps
+        .push(format!("remove the logs of earlier set-ups, and answer files kept among them: Remove-Item -Recurse -Force {root}\\Panther"));
 }
 
 #[cfg(test)]
@@ -108,7 +109,7 @@ mod tests {
             "keep a copy",
             "manage-bde -off D:",
             "updates (RebootPending), files to be renamed",
-            "del \"D:\\Windows\\Panther\\unattend.xml\"",
+            "Remove-Item -Force 'D:\\Windows\\Panther\\unattend.xml'",
             "/v UnattendFile",
             "D:\\Windows\\System32\\Sysprep\\sysprep.exe",
         ];
