@@ -27,7 +27,8 @@ Azure makes no account on a specialized disk. If all are disabled, nobody can lo
 
 ## How to fix it
 
-In the machine: `Enable-LocalUser -Name NAME`, and check that its password is known and that it is in the group Administrators.",
+In the machine: `net user NAME * /active:yes`, which asks for a new password, and check that it is in the group Administrators
+(`net localgroup Administrators`).",
     check: Check::Disk(check),
 };
 
@@ -60,7 +61,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
         required: "an enabled local account".to_owned(),
         place: Some(Place::Registry(r"HKLM\SAM\SAM\Domains\Account\Users".to_owned())),
         remedy: Remedy::hand(
-            "in an elevated PowerShell: Enable-LocalUser -Name NAME; Set-LocalUser -Name NAME -Password (Read-Host -AsSecureString)",
+            "in an elevated PowerShell: net user NAME * /active:yes, which asks for its password; net localgroup Administrators NAME /add",
         ),
     }])
 }
