@@ -29,7 +29,7 @@ comes from is not there any more, and any other proxy cannot reach that address.
 ## How to fix it
 
 `netsh winhttp reset proxy` in an elevated PowerShell. Where the machine needs a proxy:
-`netsh winhttp set proxy <proxy> '<exceptions>;168.63.129.16'`.",
+`netsh winhttp set proxy proxy-server='<proxy>' bypass-list='<exceptions>;168.63.129.16'`.",
     check: Check::Disk(check),
 };
 
@@ -62,6 +62,7 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let proxy = settings.proxy.as_deref().unwrap_or("unnamed");
+    let quoted = |text: &str| text.replace('\'', "''");
     Ok(vec![Finding {
         message: format!(
             "services use the proxy {proxy} for {PLATFORM} too, Azure's own address, which no proxy reaches; provisioning and \
@@ -71,8 +72,9 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         required: format!("no proxy, or {PLATFORM} among the exceptions"),
         place: checks::place(windows, CONNECTIONS, "WinHttpSettings"),
         remedy: Remedy::hand(format!(
-            "netsh winhttp reset proxy; or, where the machine needs it: netsh winhttp set proxy {proxy} '{}{PLATFORM}'",
-            if bypass.is_empty() { String::new() } else { format!("{bypass};") }
+            "netsh winhttp reset proxy; or, where the machine needs it: netsh winhttp set proxy proxy-server='{}' bypass-list='{}{PLATFORM}'",
+            quoted(proxy),
+            if bypass.is_empty() { String::new() } else { format!("{};", quoted(bypass)) }
         )),
     }])
 }
