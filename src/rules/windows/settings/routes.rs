@@ -61,7 +61,9 @@ does not exist in the new one.
 
 const ROUTES: &str = r"HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\PersistentRoutes";
 /// Addresses at which Azure itself answers.
-const AZURE: [&str; 2] = ["168.63.129.16", "169.254.169.254"];
+const AZURE: [&str; 2] = ["168.63.129.16", METADATA];
+/// That of the service which tells a machine about itself.
+const METADATA: &str = "169.254.169.254";
 
 /// The bits of an IPv4 address.
 fn bits(text: &str) -> Option<u32> {
@@ -107,9 +109,9 @@ fn captured(subject: &Subject<'_>, _: &Target) -> Judgement {
     let windows = guest(subject)?.windows;
     let found = routes(windows)?.iter().filter_map(|route| {
         let address = covers(route)?;
+        let effect = if address == METADATA { "what asks Azure about the machine fails" } else { "provisioning and the agent fail" };
         let message = format!(
-            "the persistent route to {} also takes what is meant for {address}, Azure's own address; without it \
-             provisioning and the agent fail",
+            "the persistent route to {} also takes what is meant for {address}, Azure's own address; without it {effect}",
             in_words(route)
         );
         Some(finding(windows, route, message))
