@@ -55,7 +55,8 @@ the role.
 
 ## How to fix it
 
-Choose a size with nested virtualization, or remove the role: `Uninstall-WindowsFeature Hyper-V`.",
+Choose a size with nested virtualization, or remove the role: `Uninstall-WindowsFeature Hyper-V`, on a Windows client
+`Disable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V-All`.",
     check: Check::Disk(hyper_v),
 };
 
@@ -128,20 +129,29 @@ fn roles(subject: &Subject<'_>, _: &Target) -> Judgement {
         actual: names.join(", "),
         required: "none of them".to_owned(),
         place: Some(Place::Registry(SERVICES.to_owned())),
-        remedy: Remedy::hand(format!("in an elevated PowerShell: Uninstall-WindowsFeature {}", features.join(", "))),
+        remedy: Remedy::hand(if server {
+            format!("in an elevated PowerShell: Uninstall-WindowsFeature {}", features.join(", "))
+        } else {
+            "turn the feature off: optionalfeatures.exe, or Optional features in Settings".to_owned()
+        }),
     }])
 }
 
 fn hyper_v(subject: &Subject<'_>, _: &Target) -> Judgement {
-    match guest(subject)?.windows.service("vmms")? {
+    let windows = guest(subject)?.windows;
+    let client = windows.product.installation_type.value().is_some_and(|kind| kind == "Client");
+    match windows.service("vmms")? {
         Some(service) if starts(service)? => Ok(vec![Finding {
             message: "the Hyper-V role is in use; it works only with VM sizes that allow nested virtualization".to_owned(),
             actual: "vmms starts by itself".to_owned(),
             required: "no Hyper-V role, or a VM size with nested virtualization".to_owned(),
             place: Some(Place::Registry(format!(r"{SERVICES}\vmms"))),
-            remedy: Remedy::hand(
-                "in an elevated PowerShell: Uninstall-WindowsFeature Hyper-V; or choose a size with nested virtualization",
-            ),
+            remedy: Remedy::hand(if client {
+                "in an elevated PowerShell: Disable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V-All; or choose a size \
+                 with nested virtualization"
+            } else {
+                "in an elevated PowerShell: Uninstall-WindowsFeature Hyper-V; or choose a size with nested virtualization"
+            }),
         }]),
         _ => Ok(vec![]),
     }
