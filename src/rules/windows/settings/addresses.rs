@@ -84,7 +84,8 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
             found: format!("{} has {}", interface.id, addresses.join(" and ")),
             required: "EnableDHCP 1".to_owned(),
             place: checks::place(windows, &format!(r"{INTERFACES}\{}", interface.id), "IPAddress"),
-            cure: "Get-NetIPInterface -AddressFamily IPv4 | Set-NetIPInterface -Dhcp Enabled".to_owned(),
+            cure: "Get-NetIPInterface -AddressFamily IPv4 | Where-Object InterfaceAlias -notlike 'Loopback*' | Set-NetIPInterface -Dhcp Enabled"
+                .to_owned(),
         });
     }
     checks.finding(|list| format!("the interface {list}, set by hand; in Azure machines take their address from DHCP"))
