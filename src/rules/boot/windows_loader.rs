@@ -4,6 +4,7 @@ use crate::facts::EspFacts;
 use crate::rules::windows::guest;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
+// An error, though it is common knowledge and in no document of Azure's: without the files there is nothing that the firmware could start.
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "GEN008",
     name: "windows-boot-files-missing",

@@ -84,7 +84,7 @@ machine to switch it off.
 
 ## How to fix it
 
-In the machine: `bcdedit /deletevalue '{current}' safeboot`.",
+In the machine: `bcdedit /deletevalue '{default}' safeboot`.",
     check: Check::Disk(safe_mode),
 };
 
@@ -200,7 +200,7 @@ fn safe_mode(subject: &Subject<'_>, _: &Target) -> Judgement {
         actual: format!("safeboot: {words}"),
         required: "no safeboot".to_owned(),
         place: place(store),
-        remedy: Remedy::hand("in an elevated PowerShell: bcdedit /deletevalue '{current}' safeboot"),
+        remedy: Remedy::hand("in an elevated PowerShell: bcdedit /deletevalue '{default}' safeboot"),
     }])
 }
 

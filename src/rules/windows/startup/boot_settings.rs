@@ -4,6 +4,7 @@ use crate::facts::{BcdEntryFacts, BootStoreFacts, Fact, Unknown};
 use crate::rules::windows::guest;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
+// A warning, though the rows only advise it: the machine waits at a screen that nobody has, and people look for the cause elsewhere.
 pub(in crate::rules) static RECOVERY: Rule = Rule {
     code: "WIN054",
     name: "boot-recovery-menu",
