@@ -59,4 +59,6 @@ pub struct WindowsFirewallRuleFacts {
     pub remote_addresses: Vec<String>,
     /// Kinds of networks: `Domain`, `Private`, `Public`; none for all.
     pub profiles: Vec<String>,
+    /// Whether it is limited to anything else: to ports, a program, a service, an application's package, users, computers, interfaces.
+    pub limited: bool,
 }

@@ -2,6 +2,9 @@
 //!
 //! Source: [MS-GPFAS] 2.2.2, "Firewall Rule and the Firewall Rule Grammar Rule".
 
+/// What a rule may say without being about less, without the number that later versions of the grammar add; what is not known here may
+/// limit it.
+const HARMLESS: [&str; 11] = ["action", "active", "dir", "protocol", "profile", "name", "desc", "embedctxt", "edge", "defer", "ra"];
 /// Values of one key in a rule that are kept.
 const MOST: usize = 256;
 
@@ -24,6 +27,9 @@ pub struct Rule {
     pub remote_addresses: Vec<String>,
     /// Kinds of networks.
     pub profiles: Vec<String>,
+    /// Whether it is limited to anything besides protocol, kinds of networks and remote addresses: to ports, a program, a service, an
+    /// application's package, users, computers, interfaces.
+    pub limited: bool,
     /// The group that it belongs to, in Windows' own programs a text of a library: `@FirewallAPI.dll,-28752`.
     pub group: Option<String>,
 }
@@ -38,6 +44,10 @@ pub fn parse(text: &str) -> Option<Rule> {
     }
     let mut rule = Rule::default();
     for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+        let lower = key.to_ascii_lowercase();
+        let kind = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+        // "ra" is RA4 and RA6.
+        rule.limited |= !lower.is_empty() && !HARMLESS.contains(&kind);
         let one = || Some(value.to_owned());
         let add = |list: &mut Vec<String>| {
             // The same for IPv4 and IPv6 is said once.
@@ -45,7 +55,7 @@ pub fn parse(text: &str) -> Option<Rule> {
                 list.push(value.to_owned());
             }
         };
-        match key.to_ascii_lowercase().as_str() {
+        match lower.as_str() {
             "active" => rule.active = Some(value.eq_ignore_ascii_case("true")),
             "action" => rule.action = one(),
             "dir" => rule.direction = one(),
@@ -94,6 +104,12 @@ mod tests {
         assert_eq!(rule.group.as_deref(), Some("@FirewallAPI.dll,-28752"));
         for (port, named) in [(3389, true), (338, false), (0, false)] {
             assert_eq!(rule.names_local_port(port), named);
+        }
+        assert!(rule.limited);
+        let all = "v2.31|Action=Allow|Active=TRUE|Dir=In|Protocol=6|Profile=Public|RA42=LocalSubnet|Name=All|Desc=x|EmbedCtxt=y|";
+        assert!(!parse(all).unwrap().limited);
+        for more in ["LPort=80", "App=System", "Svc=x", "AppPkgId=S-1-15-2-1", "LUAuth=x", "IFType=Lan", "RPort=80", "Platform=2:6:2"] {
+            assert!(parse(&format!("{all}{more}|")).unwrap().limited, "{more}");
         }
         let ranges = parse("v2.10|LPort2_10=3000-4000|LPort=80,443|RA4=168.63.129.16-168.63.129.16|RA4=10.0.0.0/255.0.0.0|").unwrap();
         assert!(ranges.names_local_port(3389) && ranges.names_local_port(443) && !ranges.names_local_port(4001));

@@ -66,11 +66,13 @@ fn rule(value: &Value, port: u32) -> Result<Option<WindowsFirewallRuleFacts>, Un
     let id = printable(&value.name);
     let lower = id.to_ascii_lowercase();
     let named = NAMED.iter().any(|start| lower.starts_with(start));
-    let Some(rule) = value.text().as_deref().and_then(firewall::parse) else {
+    let Some(mut rule) = value.text().as_deref().and_then(firewall::parse) else {
         return if named { Err(Unknown(format!("the firewall's rule {id} cannot be read"))) } else { Ok(None) };
     };
+    // Windows' own are each for one purpose, whatever is left of their words.
+    rule.limited |= named;
     let inbound = rule.direction.as_deref().is_some_and(|direction| direction.eq_ignore_ascii_case("in"));
-    let told = named || rule.names_remote_address(PLATFORM) || (inbound && rule.names_local_port(port));
+    let told = named || !rule.limited || rule.names_remote_address(PLATFORM) || (inbound && rule.names_local_port(port));
     Ok(told.then(|| facts(id, rule)))
 }
 
@@ -88,5 +90,6 @@ fn facts(id: String, rule: Rule) -> WindowsFirewallRuleFacts {
         remote_ports: joined(rule.remote_ports),
         remote_addresses: texts(rule.remote_addresses),
         profiles: texts(rule.profiles),
+        limited: rule.limited,
     }
 }

@@ -151,6 +151,7 @@ pub(in crate::rules) fn firewall_rule(id: &str, protocol: &str, port: Option<&st
         remote_ports: Fact::Absent,
         remote_addresses: vec![],
         profiles: vec![],
+        limited: true,
     }
 }
 

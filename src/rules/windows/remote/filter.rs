@@ -68,8 +68,16 @@ impl FilterRule<'_> {
         self.rule.profiles.is_empty() || self.rule.profiles.iter().any(|named| named.eq_ignore_ascii_case(profile))
     }
 
-    /// Whether it is about TCP and names that local port. One for all ports does not say so: it may be for one program alone.
-    pub(super) fn names_tcp_port(self, port: u32) -> bool {
+    /// Whether it is about everything that goes over TCP, whatever the port, the program and the address.
+    pub(super) fn is_for_all_tcp(self) -> bool {
+        !self.rule.limited && self.rule.remote_addresses.is_empty() && self.rule.protocol.value().is_none_or(|protocol| protocol == "6")
+    }
+
+    /// Whether it is about TCP and names that local port, or is for everything. One for all ports of one program does not count.
+    pub(super) fn is_for_tcp_port(self, port: u32) -> bool {
+        if self.is_for_all_tcp() {
+            return true;
+        }
         let tcp = self.rule.protocol.value().is_none_or(|protocol| protocol == "6");
         let ports = self.rule.local_ports.value().map(String::as_str).unwrap_or_default();
         tcp && ports.split(',').any(|part| {
@@ -112,7 +120,7 @@ mod tests {
             ("6", None, false),
             ("6", Some("RPC"), false),
         ] {
-            assert_eq!(is(&firewall_rule("x", protocol, ports)).names_tcp_port(3389), named, "{protocol} {ports:?}");
+            assert_eq!(is(&firewall_rule("x", protocol, ports)).is_for_tcp_port(3389), named, "{protocol} {ports:?}");
         }
         let mut rule = firewall_rule("x", "6", None);
         assert!(is(&rule).is_for("Public") && is(&rule).is_active("allow", "in") && !is(&rule).is_active("Block", "In"));

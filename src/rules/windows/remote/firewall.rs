@@ -52,7 +52,8 @@ pub(in crate::rules) static BLOCKED: Rule = Rule {
 
 Where the firewall is on and blocks by default, an active rule must allow TCP to the port on which remote desktop listens, and no active
 rule may block it for everybody. What counts is the kind of network that the machine has in Azure: public, or that of the domain for
-members of one. Rules of policy count beside the machine's own. Rules that name no port are not taken into account.
+members of one. Rules of policy count beside the machine's own. A rule that names no port counts where it is not limited to addresses, a
+program, a service or the like.
 
 ## Why it matters
 
@@ -140,7 +141,7 @@ fn answer(windows: &WindowsFacts) -> Result<Answer<'_>, Skip> {
             .iter()
             .copied()
             .filter(move |rule| rule.is_active(action, "In"))
-            .filter(move |rule| rule.is_for(name) && rule.names_tcp_port(port))
+            .filter(move |rule| rule.is_for(name) && rule.is_for_tcp_port(port))
     };
     if let Some(rule) = about("Block").find(|rule| rule.rule.remote_addresses.is_empty()) {
         return Ok(Answer::Blocked(rule));
@@ -296,6 +297,37 @@ mod tests {
         };
         assert_eq!(ask(&BLOCKED, &domain_only(true)), "pass");
         assert_eq!(ask(&BLOCKED, &domain_only(false)), "hand");
+    }
+
+    #[test]
+    fn rules_for_everything_count() {
+        let with = |action: &'static str, limited: bool, protocol: &'static str| {
+            windows(move |w| {
+                let rules = known(&mut w.firewall.rules);
+                rules.retain(|rule| (action == "Block") || rule.id != DESKTOP);
+                rules.push(crate::facts::WindowsFirewallRuleFacts {
+                    action: Fact::Known(action.to_owned()),
+                    limited,
+                    ..firewall_rule("{all}", protocol, None)
+                });
+            })
+        };
+        assert_eq!(ask(&BLOCKED, &with("Allow", false, "6")), "pass");
+        assert_eq!(ask(&BLOCKED, &with("Allow", true, "6")), "hand");
+        assert_eq!(ask(&BLOCKED, &with("Allow", false, "17")), "hand");
+        // One for Azure's own address lets nobody in.
+        let platform = windows(|w| {
+            let rules = known(&mut w.firewall.rules);
+            rules.retain(|rule| rule.id != DESKTOP);
+            rules.push(crate::facts::WindowsFirewallRuleFacts {
+                limited: false,
+                remote_addresses: vec!["168.63.129.16".to_owned()],
+                ..firewall_rule("{platform}", "6", None)
+            });
+        });
+        assert_eq!(ask(&BLOCKED, &platform), "hand");
+        assert_eq!(ask(&BLOCKED, &with("Block", false, "6")), "hand");
+        assert_eq!(ask(&BLOCKED, &with("Block", true, "6")), "pass");
     }
 
     #[test]

@@ -64,9 +64,14 @@ Disable the blocking rule, and in an elevated PowerShell: `New-NetFirewallRule -
     check: Check::Disk(inbound),
 };
 
+/// Whether a rule names the address, or is for everything.
+fn is_about_platform(rule: FilterRule<'_>) -> bool {
+    rule.names_address(PLATFORM) || rule.is_for_all_tcp()
+}
+
 /// The rule that blocks the address, on a network of the kind that the machine has.
 fn blocking<'a>(rules: &[FilterRule<'a>], name: &str, direction: &str) -> Option<FilterRule<'a>> {
-    rules.iter().copied().find(|rule| rule.is_active("Block", direction) && rule.is_for(name) && rule.names_address(PLATFORM))
+    rules.iter().copied().find(|rule| rule.is_active("Block", direction) && rule.is_for(name) && is_about_platform(*rule))
 }
 
 fn allow(direction: &str) -> String {
@@ -100,7 +105,7 @@ fn outbound(subject: &Subject<'_>, _: &Target) -> Judgement {
     if let Some(rule) = blocking(&rules, name, "Out") {
         return Ok(vec![by_rule(windows, rule, "what goes out to", OUTBOUND_EFFECT)]);
     }
-    let allowed = rules.iter().any(|rule| rule.is_active("Allow", "Out") && rule.is_for(name) && rule.names_address(PLATFORM));
+    let allowed = rules.iter().any(|rule| rule.is_active("Allow", "Out") && rule.is_for(name) && is_about_platform(*rule));
     if allowed || !filter::blocks_outbound(profile)? {
         return Ok(vec![]);
     }
@@ -176,6 +181,15 @@ mod tests {
             })
         };
         assert_eq!(ask(&RULE, &closed(true)), "pass");
+        let all =
+            WindowsFirewallRuleFacts { direction: Fact::Known("Out".to_owned()), limited: false, ..firewall_rule("{all}", "6", None) };
+        let open = windows(|w| {
+            w.firewall.public.default_outbound = Fact::Known(1);
+            w.firewall.rules = Fact::Known(vec![all.clone()]);
+        });
+        assert_eq!(ask(&RULE, &open), "pass");
+        let blocked = WindowsFirewallRuleFacts { action: Fact::Known("Block".to_owned()), ..all };
+        assert_eq!(ask(&RULE, &windows(|w| known(&mut w.firewall.rules).push(blocked))), "hand");
         assert_eq!(ask(&RULE, &closed(false)), "hand");
     }
 }
