@@ -67,7 +67,7 @@ fn member() -> Change {
 #[test]
 fn product() {
     plant(&[
-        generalized("Windows Server 2012 R2", vec![text(VERSION, "CurrentBuild", "9600")], &["WIN103"]),
+        generalized("Windows Server 2012 R2", vec![text(VERSION, "CurrentBuild", "9600")], &["WIN103", "GEN011", "GEN019"]),
         generalized("no .NET Framework", vec![dword("SOFTWARE\\Microsoft\\NET Framework Setup\\NDP\\v4\\Full", "Install", 0)], &["WIN104"]),
         specialized("a domain controller", vec![text("CCS\\Control\\ProductOptions", "ProductType", "LanmanNT")], &["WIN105"]),
         generalized("a generalized controller", vec![text("CCS\\Control\\ProductOptions", "ProductType", "LanmanNT")], &["WIN205"]),
