@@ -24,6 +24,7 @@ mod source;
 mod testing;
 mod waiver;
 mod windows;
+mod word;
 
 pub use errors::{ERRORS, KnownError, errors, rules_saying};
 pub use finding::{Finding, Need, Place, Remedy};

@@ -3,12 +3,16 @@
 use crate::facts::{DiskFacts, Fact, PendingFacts, WindowsFacts};
 use crate::rules::shared;
 use crate::rules::windows::commands;
+use crate::rules::word;
 
 /// The steps, in their order.
 pub(super) fn steps(facts: &DiskFacts, windows: &WindowsFacts) -> Vec<String> {
     let mut steps = vec!["shut the machine down and keep a copy of its disks: Sysprep cannot be undone".to_owned()];
-    let root = windows.product.system_root.value().map_or("C:\\Windows", String::as_str).trim_end_matches('\\');
-    let drive = root.get(..2).filter(|drive| drive.ends_with(':')).unwrap_or("C:");
+    let root = windows.product.system_root.value().map(|root| root.trim_end_matches('\\'));
+    // What a shell could read otherwise stays out of the commands.
+    let root = root.filter(|root| word::is_plain_path(root)).unwrap_or("C:\\Windows");
+    let is_drive = |drive: &&str| drive.starts_with(|c: char| c.is_ascii_alphabetic()) && drive.ends_with(':');
+    let drive = root.get(..2).filter(is_drive).unwrap_or("C:");
     let held = shared::contents(facts, false);
     if held.known.iter().any(|(_, content)| content.kind == "BitLocker") {
         steps.push(format!("decrypt every volume: manage-bde -off {drive}, until manage-bde -status says Fully Decrypted"));
@@ -52,7 +56,7 @@ fn pending(facts: &PendingFacts) -> Vec<String> {
 
 /// Answer files and what an earlier provisioning left, which Sysprep and Azure would take again.
 fn leftovers(windows: &WindowsFacts, root: &str, drive: &str, steps: &mut Vec<String>) {
-    let own = |path: &str| format!("'{drive}{}'", path.replace('\'', "''"));
+    let own = |path: &str| word::powershell_quoted(&format!("{drive}{path}"));
     let files = windows.answer_files.files.value().into_iter().flatten().map(|file| own(&file.path));
     let custom = windows.answer_files.custom_data.value().map(|file| own(&file.path));
     let found: Vec<String> = files.chain(custom).collect();
@@ -71,6 +75,19 @@ mod tests {
     use super::*;
     use crate::facts::FileFacts;
     use crate::rules::testing::*;
+
+    #[test]
+    fn no_word_of_the_guest_is_run() {
+        let facts = specialized_windows(|w| {
+            w.product.system_root = Fact::Known(r"C:\Windows & shutdown".to_owned());
+            let file = |path: &str| FileFacts { path: path.to_owned(), size: 1 };
+            w.answer_files.files = Fact::Known(vec![file(r"\unattend.xml"), file(r"\$(Restart-Computer).xml")]);
+        });
+        let steps = of(&facts);
+        assert!(steps.iter().any(|step| step.ends_with(r#"del "C:\unattend.xml""#)), "{steps:#?}");
+        assert!(steps.iter().any(|step| step.ends_with(r"in the Explorer: C:\$(Restart-Computer).xml")), "{steps:#?}");
+        assert!(steps.iter().all(|step| !step.contains("shutdown\\")), "{steps:#?}");
+    }
 
     fn of(facts: &DiskFacts) -> Vec<String> {
         steps(facts, facts.os.value().unwrap().windows.value().unwrap())

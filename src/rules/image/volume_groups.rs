@@ -2,6 +2,7 @@
 
 use super::{demand_several, named, os_disk};
 use crate::facts::{DiskFacts, OsFacts, OsRoot, Unknown, VolumeGroupFacts};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -235,7 +236,7 @@ fn incomplete(subjects: &[Subject<'_>], _: &Target) -> Judgement {
                 place: None,
                 remedy: Remedy::hand(format!(
                     "give the missing disk too, with --data LUN=DISK; if it is gone, run vgreduce --removemissing {} in the machine",
-                    group.name
+                    word::sh(&group.name)
                 )),
             });
         }

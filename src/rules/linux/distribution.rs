@@ -1,6 +1,7 @@
 //! Whose commands a cure takes.
 
 use crate::facts::OsFacts;
+use crate::rules::word;
 
 /// Families of distributions that share their commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,7 @@ impl Distribution {
 
     /// Makes the initial ramdisk of one kernel anew.
     pub(in crate::rules) fn rebuild_initramfs(self, release: &str) -> String {
+        let release = word::sh(release);
         match self {
             Self::Debian => format!("update-initramfs -u -k {release}"),
             Self::RedHat | Self::Suse | Self::AzureLinux => format!("dracut -f --kver {release}"),

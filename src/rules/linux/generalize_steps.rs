@@ -6,6 +6,7 @@
 use super::network::dialect;
 use super::{Distribution, Guest, people, provisioner};
 use crate::facts::{Fact, LinuxFacts};
+use crate::rules::word;
 
 /// The steps, in a root shell of the running machine: each a command, or a short instruction where it begins with a capital letter.
 pub(in crate::rules) fn generalize_steps(guest: &Guest<'_>) -> Vec<String> {
@@ -34,7 +35,7 @@ fn flatcar(guest: &Guest<'_>, steps: &mut Vec<String>) {
         steps.push(if user.name == "core" {
             "rm -f /home/core/.ssh/authorized_keys*".to_owned()
         } else {
-            format!("userdel -r {}", user.name)
+            people::remove(Distribution::Flatcar, &user.name)
         });
     }
     steps.push("rm -rf /var/lib/waagent/* /var/log/waagent.log".to_owned());
@@ -73,7 +74,7 @@ fn accounts(guest: &Guest<'_>, steps: &mut Vec<String>) {
     for user in all.iter().filter(|user| Some(user.name.as_str()) != gone) {
         // Whoever is logged in is removed by force only.
         let command = people::remove(distribution, &user.name);
-        steps.push(command.replace("userdel -r", "userdel -f -r"));
+        steps.push(command.replacen("userdel -r", "userdel -f -r", 1));
     }
     let named = |who: &[String]| who.iter().any(|name| all.iter().any(|user| user.name == *name));
     let sudo = guest.linux.accounts.sudo.value();
@@ -100,7 +101,7 @@ fn accounts(guest: &Guest<'_>, steps: &mut Vec<String>) {
 
 fn remove(paths: &[&str], steps: &mut Vec<String>) {
     if !paths.is_empty() {
-        steps.push(format!("rm -f {}", paths.join(" ")));
+        steps.push(format!("rm -f {}", word::sh_all(paths)));
     }
 }
 
@@ -234,7 +235,7 @@ fn histories(guest: &Guest<'_>, steps: &mut Vec<String>) {
     if !paths.contains(&"/root/.bash_history") {
         paths.push("/root/.bash_history");
     }
-    steps.push(format!("unset HISTFILE; rm -f {}", paths.join(" ")));
+    steps.push(format!("unset HISTFILE; rm -f {}", word::sh_all(&paths)));
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{Distribution, Guest};
 use crate::facts::{Fact, UserFacts};
+use crate::rules::word;
 
 /// Whether an account of a person lets somebody in, or would as soon as it is unlocked: the hash of a password is there.
 pub(in crate::rules) fn opens(user: &UserFacts) -> Fact<bool> {
@@ -36,19 +37,22 @@ pub(in crate::rules) fn removed_by_waagent<'a>(guest: &Guest<'a>) -> Option<&'a 
 
 /// Removes an account with its home.
 pub(in crate::rules) fn remove(distribution: Distribution, name: &str) -> String {
+    let dashes = if name.starts_with('-') { "-- " } else { "" };
+    let name = word::sh_name(name);
     match distribution {
-        Distribution::Alpine => format!("deluser --remove-home {name}"),
-        _ => format!("userdel -r {name}"),
+        Distribution::Alpine => format!("deluser --remove-home {dashes}{name}"),
+        _ => format!("userdel -r {dashes}{name}"),
     }
 }
 
 /// Gives the host name up, where that file sets it; others than /etc/hostname have more in them.
 pub(in crate::rules) fn forget_host_name(distribution: Distribution, path: &str) -> String {
+    let file = word::sh(path);
     match path {
-        _ if distribution == Distribution::Flatcar => format!("rm -f {path}"),
-        "/etc/sysconfig/network" => format!("sed -i 's/^HOSTNAME=.*/HOSTNAME=localhost.localdomain/' {path}"),
-        "/etc/conf.d/hostname" => format!("sed -i 's/^hostname=.*/hostname=\"localhost\"/' {path}"),
-        _ => format!("echo localhost.localdomain > {path}"),
+        _ if distribution == Distribution::Flatcar => format!("rm -f {file}"),
+        "/etc/sysconfig/network" => format!("sed -i 's/^HOSTNAME=.*/HOSTNAME=localhost.localdomain/' {file}"),
+        "/etc/conf.d/hostname" => format!("sed -i 's/^hostname=.*/hostname=\"localhost\"/' {file}"),
+        _ => format!("echo localhost.localdomain > {file}"),
     }
 }
 

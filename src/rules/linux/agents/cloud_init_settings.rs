@@ -2,6 +2,7 @@
 
 use crate::facts::State;
 use crate::rules::linux::{self, Guest, provisioner::*};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -135,7 +136,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
         actual: files.join(", "),
         required: "none".to_owned(),
         place: files.first().and_then(|path| shared::file(path, None)),
-        remedy: Remedy::hand(format!("rm -f {}", files.join(" "))),
+        remedy: Remedy::hand(format!("rm -f {}", word::sh_all(files))),
     }])
 }
 

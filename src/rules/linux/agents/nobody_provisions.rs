@@ -4,6 +4,7 @@ use super::waagent;
 use crate::facts::State;
 use crate::rules::linux;
 use crate::rules::linux::provisioner::{CloudInit, Provisioner, cloud_init, demand_agents, provisioner};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -227,7 +228,7 @@ fn disabled(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let cure = if by.starts_with('/') {
-        format!("rm {by}")
+        format!("rm {}", word::sh(&by))
     } else if by.contains("command line") {
         "take cloud-init=disabled off the kernel command line, in the boot loader's entries and in what they are made from".to_owned()
     } else {

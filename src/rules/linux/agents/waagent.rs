@@ -2,6 +2,7 @@
 
 use crate::facts::State;
 use crate::rules::linux::{self, Guest, provisioner::*};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -243,7 +244,7 @@ fn off(subject: &Subject<'_>, _target: &Target) -> Judgement {
         actual: format!("{path} is there"),
         required: "no such file".to_owned(),
         place: shared::file(&path, None),
-        remedy: Remedy::hand(format!("rm {path}")),
+        remedy: Remedy::hand(format!("rm {}", word::sh(&path))),
     }])
 }
 
@@ -273,7 +274,7 @@ fn twice(subject: &Subject<'_>, target: &Target) -> Judgement {
         place: shared::file(&configuration.path, None),
         remedy: Remedy::hand(format!(
             "sed -i -e 's/^ResourceDisk.Format=.*/ResourceDisk.Format=n/' -e 's/^ResourceDisk.EnableSwap=.*/ResourceDisk.EnableSwap=n/' {}",
-            configuration.path
+            word::sh(&configuration.path)
         )),
     }])
 }

@@ -3,6 +3,7 @@
 use super::started::{Started, started};
 use crate::facts::{DriverState, ModuleLineFacts};
 use crate::rules::linux::{Guest, guest};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 /// The bus, and the disks on it.
@@ -206,12 +207,12 @@ fn network(subject: &Subject<'_>, _: &Target) -> Judgement {
     }
     let release = started.release();
     let remedy = match guest.os.id.value().map(String::as_str) {
-        Some("ubuntu") => format!("apt-get install linux-azure, or linux-modules-extra-{release}"),
+        Some("ubuntu") => format!("apt-get install linux-azure, or {}", word::sh(&format!("linux-modules-extra-{release}"))),
         Some("debian") => {
             let arm = guest.os.architecture.value().is_some_and(|machine| machine == "Arm64");
             format!("apt-get install linux-image-cloud-{}", if arm { "arm64" } else { "amd64" })
         }
-        Some("rhel" | "almalinux" | "rocky" | "ol" | "centos") => format!("dnf install kernel-modules-{release}"),
+        Some("rhel" | "almalinux" | "rocky" | "ol" | "centos") => format!("dnf install {}", word::sh(&format!("kernel-modules-{release}"))),
         _ => "install a kernel, or a package of its modules, that has hv_netvsc".to_owned(),
     };
     Ok(vec![Finding {

@@ -4,6 +4,7 @@ use super::blocked::{Block, block};
 use super::started::{Started, started};
 use crate::facts::State;
 use crate::rules::linux::{Guest, guest};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 /// What reads the disc, and its file system.
@@ -150,8 +151,10 @@ fn trouble(guest: &Guest<'_>, started: &Started<'_>, module: &'static str) -> Re
         actual: format!("no {module}"),
         block: None,
         remedy: match guest.os.id.value().map(String::as_str) {
-            Some("ubuntu") => format!("apt-get install linux-modules-extra-{release}, or linux-azure"),
-            Some("rhel" | "almalinux" | "rocky" | "ol" | "centos") => format!("dnf install kernel-modules-{release}"),
+            Some("ubuntu") => format!("apt-get install {}, or linux-azure", word::sh(&format!("linux-modules-extra-{release}"))),
+            Some("rhel" | "almalinux" | "rocky" | "ol" | "centos") => {
+                format!("dnf install {}", word::sh(&format!("kernel-modules-{release}")))
+            }
             _ => format!("install a kernel, or a package of its modules, that has {module}"),
         },
     }))

@@ -2,6 +2,7 @@
 
 use crate::facts::{Fact, State};
 use crate::rules::linux::{self, Guest, people};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -294,7 +295,7 @@ fn backups(subject: &Subject<'_>, target: &Target) -> Judgement {
         let gone = if deleted.is_empty() { String::new() } else { format!("; no longer there: {}", shared::first_three(&deleted, ", ")) };
         let held = shared::first_three(&file.accounts_with_hash, ", ");
         let command = "rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid-";
-        let command = if file.path.ends_with('-') { command.to_owned() } else { format!("rm -f {}", file.path) };
+        let command = if file.path.ends_with('-') { command.to_owned() } else { format!("rm -f {}", word::sh(&file.path)) };
         Finding {
             message: format!("{} holds the password hashes of {held}, which whoever gets the image can read{gone}", file.path),
             actual: format!("hashes of {held}"),
@@ -321,7 +322,7 @@ fn secrets(subject: &Subject<'_>, target: &Target) -> Judgement {
             actual: shared::first_three(&files, ", "),
             required: "none".to_owned(),
             place: files.first().and_then(|path| shared::file(path, None)),
-            remedy: Remedy::hand(format!("rm -f {}, and revoke them", files.join(" "))),
+            remedy: Remedy::hand(format!("rm -f {}, and revoke them", word::sh_all(&files))),
         });
     }
     let cloud = guest.linux.agents.cloud_init.value().and_then(|cloud| cloud.configuration.value());
@@ -364,7 +365,7 @@ fn belongings(subject: &Subject<'_>, target: &Target) -> Judgement {
         actual: shared::first_three(&left, ", "),
         required: "none".to_owned(),
         place: left.first().and_then(|path| shared::file(path, None)),
-        remedy: Remedy::hand(format!("rm -f {}", left.join(" "))),
+        remedy: Remedy::hand(format!("rm -f {}", word::sh_all(&left))),
     }])
 }
 
@@ -384,7 +385,7 @@ fn root(subject: &Subject<'_>, target: &Target) -> Judgement {
     }
     if let Some(keys) = root.authorized_keys.value().filter(|keys| **keys > 0) {
         found.push(format!("{} for root", keys_admitted(*keys)));
-        commands.push(format!("rm -f {}/.ssh/authorized_keys", root.home));
+        commands.push(format!("rm -f {}", word::sh(&format!("{}/.ssh/authorized_keys", root.home))));
     }
     if found.is_empty() {
         root.password.known()?;

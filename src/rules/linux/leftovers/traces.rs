@@ -3,6 +3,7 @@
 use crate::facts::State;
 use crate::rules::linux::network::{dialect, eth0};
 use crate::rules::linux::{self, Guest, generalize_steps};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -311,7 +312,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
             actual: list,
             required: "no rule for a single account".to_owned(),
             place: shared::file(&rule.path, u32::try_from(rule.line).ok()),
-            remedy: Remedy::hand(format!("rm -f {}", rule.path)),
+            remedy: Remedy::hand(format!("rm -f {}", word::sh(&rule.path))),
         });
     }
     Ok(out)
@@ -343,7 +344,7 @@ fn network(subject: &Subject<'_>, target: &Target) -> Judgement {
         required: "no hardware address".to_owned(),
         place: shared::file(&path, None),
         remedy: Remedy::hand(if generalize_steps::is_rendered(&path) {
-            format!("rm -f {path}")
+            format!("rm -f {}", word::sh(&path))
         } else {
             format!("take the hardware address out of {path}")
         }),
@@ -355,7 +356,7 @@ fn leases(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
     let Some(paths) = guest.linux.residue.leases.known()?.filter(|paths| !paths.is_empty()) else { return Ok(vec![]) };
     let message = format!("leases of a former machine are left ({}); new ones ask for its address first", shared::first_three(paths, ", "));
-    files(message, paths, "no leases", format!("rm -f {}", paths.join(" ")))
+    files(message, paths, "no leases", format!("rm -f {}", word::sh_all(paths)))
 }
 
 fn logs(subject: &Subject<'_>, target: &Target) -> Judgement {
@@ -384,14 +385,14 @@ fn seeds(subject: &Subject<'_>, target: &Target) -> Judgement {
     }
     let message =
         format!("every machine that is made from the disk starts with the same random seed ({})", shared::first_three(&paths, ", "));
-    files(message, &paths, "no random seed", format!("rm -f {}", paths.join(" ")))
+    files(message, &paths, "no random seed", format!("rm -f {}", word::sh_all(&paths)))
 }
 
 fn secret(subject: &Subject<'_>, target: &Target) -> Judgement {
     let paths = seeds_of(subject, target, true)?;
     let Some(path) = paths.first() else { return Ok(vec![]) };
     let message = format!("{path} is the secret that seals systemd's credentials; every machine that is made from the disk has the same");
-    files(message, &paths, "no such file", format!("rm -f {path}"))
+    files(message, &paths, "no such file", format!("rm -f {}", word::sh(path)))
 }
 
 fn histories(subject: &Subject<'_>, target: &Target) -> Judgement {
@@ -402,7 +403,7 @@ fn histories(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let message = format!("what was typed on a former machine is left ({}), with secrets perhaps", shared::first_three(&paths, ", "));
-    files(message, &paths, "no histories", format!("unset HISTFILE; rm -f {}, as the last step", paths.join(" ")))
+    files(message, &paths, "no histories", format!("unset HISTFILE; rm -f {}, as the last step", word::sh_all(&paths)))
 }
 
 /// Bytes of a history that certification lets pass.
@@ -416,7 +417,7 @@ fn too_long(subject: &Subject<'_>, _target: &Target) -> Judgement {
         actual: format!("{} bytes", file.size),
         required: format!("at most {LONGEST_HISTORY} bytes"),
         place: shared::file(&file.path, None),
-        remedy: Remedy::hand(format!("unset HISTFILE; rm -f {}, as the last step", file.path)),
+        remedy: Remedy::hand(format!("unset HISTFILE; rm -f {}, as the last step", word::sh(&file.path))),
     });
     Ok(found.collect())
 }

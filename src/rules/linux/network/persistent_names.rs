@@ -1,6 +1,7 @@
 //! L-42: no rule of udev ties names to the hardware addresses of another machine.
 
 use crate::rules::linux;
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -94,7 +95,7 @@ fn check(subject: &Subject<'_>, _target: &Target) -> Judgement {
         actual: lines(rule.names),
         required: "no names, and no generator".to_owned(),
         place: shared::file(&rule.path, None),
-        remedy: Remedy::hand(format!("rm -f {} && {MASK}", rule.path)),
+        remedy: Remedy::hand(format!("rm -f {} && {MASK}", word::sh(&rule.path))),
     });
     Ok(found.collect())
 }
@@ -125,7 +126,7 @@ fn left(subject: &Subject<'_>, _target: &Target) -> Judgement {
         actual: lines(rule.names),
         required: "no such rules".to_owned(),
         place: shared::file(&rule.path, None),
-        remedy: Remedy::hand(format!("rm -f {}", rule.path)),
+        remedy: Remedy::hand(format!("rm -f {}", word::sh(&rule.path))),
     });
     Ok(found.collect())
 }

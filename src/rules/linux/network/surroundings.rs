@@ -2,6 +2,7 @@
 
 use super::dialect;
 use crate::rules::linux::{self, Guest};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -177,7 +178,9 @@ fn two(subject: &Subject<'_>, _target: &Target) -> Judgement {
                 required: "one program".to_owned(),
                 place: shared::file(&other, None),
                 remedy: Remedy::hand(format!(
-                    "systemctl disable {unit} && rm {other}, or systemctl disable systemd-networkd.service && rm {networkd}"
+                    "systemctl disable {unit} && rm {}, or systemctl disable systemd-networkd.service && rm {}",
+                    word::sh(&other),
+                    word::sh(&networkd)
                 )),
             }]);
         }

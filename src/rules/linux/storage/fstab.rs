@@ -3,6 +3,7 @@
 use crate::facts::FstabLineFacts;
 use crate::rules::linux::boot::console;
 use crate::rules::linux::{Guest, guest};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 /// Names that depend on the order in which disks are found, or on the kind of controller.
@@ -182,7 +183,8 @@ fn device_name(subject: &Subject<'_>, _: &Target) -> Judgement {
             required: "root=UUID=…".to_owned(),
             place: console::place(&guest),
             remedy: Remedy::hand(format!(
-                "take the UUID that 'blkid -s UUID -o value {root}' tells, and set root=UUID=… in the boot configuration"
+                "take the UUID that 'blkid -s UUID -o value {}' tells, and set root=UUID=… in the boot configuration",
+                word::sh(root)
             )),
         });
     }
@@ -215,7 +217,7 @@ fn by_name(line: &FstabLineFacts, effect: &str) -> Finding {
         actual: source.clone(),
         required: "UUID=… or LABEL=…".to_owned(),
         place: place(line),
-        remedy: Remedy::hand(format!("write UUID=… instead of {source}, with what 'blkid -s UUID -o value {source}' tells")),
+        remedy: Remedy::hand(format!("write UUID=… instead of {source}, with what 'blkid -s UUID -o value {}' tells", word::sh(source))),
     }
 }
 

@@ -5,6 +5,7 @@ use super::port;
 use crate::facts::WindowsFacts;
 use crate::rules::windows::checks::{self, Checks, Wrong};
 use crate::rules::windows::guest;
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static OFF: Rule = Rule {
@@ -175,7 +176,7 @@ fn by_rule(windows: &WindowsFacts, rule: FilterRule<'_>) -> Told {
     let cure = if rule.by_policy {
         format!("remove the rule {id} from the policy that has it (gpedit.msc, or the domain's group policy)")
     } else {
-        format!("Disable-NetFirewallRule -Name '{}'", id.replace('\'', "''"))
+        format!("Disable-NetFirewallRule -Name {}", word::powershell_quoted(id))
     };
     (format!("the firewall's rule {id} blocks remote desktop"), format!("{id} is active and blocks"), rule.place(windows), cure)
 }
@@ -212,7 +213,7 @@ fn limited(subject: &Subject<'_>, _: &Target) -> Judgement {
         actual: addresses,
         required: "all addresses".to_owned(),
         place: rule.place(windows),
-        remedy: Remedy::hand(format!("Set-NetFirewallRule -Name '{}' -RemoteAddress Any", id.replace('\'', "''"))),
+        remedy: Remedy::hand(format!("Set-NetFirewallRule -Name {} -RemoteAddress Any", word::powershell_quoted(id))),
     }])
 }
 

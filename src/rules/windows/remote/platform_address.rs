@@ -3,6 +3,7 @@
 use super::filter::{self, FilterRule, PROFILES_KEY};
 use crate::facts::WindowsFacts;
 use crate::rules::windows::{checks, guest};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Subject, Target, source};
 
 /// Azure's own address, by which agents and load balancers talk.
@@ -88,7 +89,7 @@ fn by_rule(windows: &WindowsFacts, rule: FilterRule<'_>, what: &str, effect: &st
         remedy: Remedy::hand(if rule.by_policy {
             format!("remove the rule {id} from the policy that has it (gpedit.msc, or the domain's group policy)")
         } else {
-            format!("Disable-NetFirewallRule -Name '{}'", id.replace('\'', "''"))
+            format!("Disable-NetFirewallRule -Name {}", word::powershell_quoted(id))
         }),
     }
 }

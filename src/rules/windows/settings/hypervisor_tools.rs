@@ -3,6 +3,7 @@
 use crate::facts::{StartType, WindowsServiceFacts};
 use crate::rules::windows::checks::{self, Checks, Wrong};
 use crate::rules::windows::{commands, guest};
+use crate::rules::word;
 use crate::rules::{Check, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, source};
 
 pub(in crate::rules) static SERVICES: Rule = Rule {
@@ -138,7 +139,7 @@ fn look<'a>(subject: &Subject<'a>, drivers: bool) -> Result<Checks<'a>, Skip> {
             cure: if drivers {
                 format!("uninstall the tools of {owner} in the machine before the upload")
             } else {
-                commands::service(&format!("'{name}'"), "Disabled")
+                commands::service(&word::powershell_quoted(name), "Disabled")
             },
         });
     }

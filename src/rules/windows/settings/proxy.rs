@@ -1,6 +1,7 @@
 //! W-09: services reach Azure's own address without a proxy.
 
 use crate::rules::windows::{checks, guest};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Subject, Target, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -62,7 +63,6 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let proxy = settings.proxy.as_deref().unwrap_or("unnamed");
-    let quoted = |text: &str| text.replace('\'', "''");
     Ok(vec![Finding {
         message: format!(
             "services use the proxy {proxy} for {PLATFORM} too, Azure's own address, which no proxy reaches; provisioning and \
@@ -72,9 +72,9 @@ fn check(subject: &Subject<'_>, _: &Target) -> Judgement {
         required: format!("no proxy, or {PLATFORM} among the exceptions"),
         place: checks::place(windows, CONNECTIONS, "WinHttpSettings"),
         remedy: Remedy::hand(format!(
-            "netsh winhttp reset proxy; or, where the machine needs it: netsh winhttp set proxy proxy-server='{}' bypass-list='{}{PLATFORM}'",
-            quoted(proxy),
-            if bypass.is_empty() { String::new() } else { format!("{};", quoted(bypass)) }
+            "netsh winhttp reset proxy; or, where the machine needs it: netsh winhttp set proxy proxy-server={} bypass-list={}",
+            word::powershell_quoted(proxy),
+            word::powershell_quoted(&if bypass.is_empty() { PLATFORM.to_owned() } else { format!("{bypass};{PLATFORM}") })
         )),
     }])
 }

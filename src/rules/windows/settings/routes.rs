@@ -2,6 +2,7 @@
 
 use crate::facts::WindowsFacts;
 use crate::rules::windows::{checks, guest};
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, source};
 
 pub(in crate::rules) static CAPTURED: Rule = Rule {
@@ -95,13 +96,13 @@ fn in_words(route: &str) -> String {
 fn finding(windows: &WindowsFacts, route: &str, message: String) -> Finding {
     let mut parts = route.split(',').map(str::trim);
     let destination = parts.next().unwrap_or(route);
-    let mask = parts.next().map(|mask| format!(" mask {mask}")).unwrap_or_default();
+    let mask = parts.next().map(|mask| format!(" mask {}", word::powershell(mask))).unwrap_or_default();
     Finding {
         message,
         actual: in_words(route),
         required: "no persistent route".to_owned(),
         place: checks::place(windows, ROUTES, route),
-        remedy: Remedy::hand(format!("route.exe delete {destination}{mask}")),
+        remedy: Remedy::hand(format!("route.exe delete {}{mask}", word::powershell(destination))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::facts::State;
 use crate::rules::windows::guest;
+use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Place, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -76,7 +77,7 @@ fn answers(subject: &Subject<'_>, target: &Target) -> Judgement {
     }
     for file in files.iter().flatten().copied().flatten() {
         found.push(file.path.clone());
-        cures.push(format!("Remove-Item -Force C:{}", file.path));
+        cures.push(format!("Remove-Item -Force {}", word::powershell(&format!("C:{}", file.path))));
         place = place.or_else(|| shared::file(&file.path, None));
     }
     if found.is_empty() {
