@@ -22,6 +22,8 @@ mod shared;
 mod source;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod unknowns;
 mod waiver;
 mod windows;
 mod word;

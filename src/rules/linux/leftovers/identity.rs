@@ -268,8 +268,11 @@ fn same(subject: &Subject<'_>, target: &Target) -> Judgement {
 fn none_made(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
     // Later releases have a unit that makes them.
-    let version = guest.os.version.value().map(String::as_str).unwrap_or_default();
-    let concerns = guest.os.id.value().is_some_and(|id| (id == "debian" && provisioner::is_below(version, &[13])) || id == "ubuntu");
+    let concerns = match guest.os.id.known()?.map(String::as_str) {
+        Some("ubuntu") => true,
+        Some("debian") => provisioner::is_below(guest.os.version.known()?.map(String::as_str).unwrap_or_default(), &[13]),
+        _ => false,
+    };
     if !concerns || guest.linux.ssh.installed.known()? != Some(&true) {
         return Err(Skip::not_applicable("its SSH server makes host keys by itself"));
     }
@@ -309,9 +312,13 @@ fn machine_id(subject: &Subject<'_>, target: &Target) -> Judgement {
 
 fn no_id(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
-    let init = guest.linux.services.known()?.and_then(|services| services.init.value());
-    if guest.distribution() == Distribution::Flatcar || init.is_none_or(|init| init != "systemd") {
-        return Err(Skip::not_applicable("it needs no such file"));
+    let none = || Skip::not_applicable("it needs no such file");
+    if guest.distribution() == Distribution::Flatcar {
+        return Err(none());
+    }
+    let init = guest.linux.services.known()?.map(|services| services.init.known()).transpose()?.flatten();
+    if init.is_none_or(|init| init != "systemd") {
+        return Err(none());
     }
     if guest.linux.identity.machine_id.known()?.is_some() {
         return Ok(vec![]);
