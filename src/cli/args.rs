@@ -140,7 +140,7 @@ pub(super) struct Asking {
     #[arg(long = "as", value_enum, value_name = "STATE")]
     pub(super) state: Option<StateChoice>,
     /// A data disk of the image, with its LUN (0 to 63); repeatable
-    #[arg(long, value_name = "LUN=DISK", value_parser = parse_data)]
+    #[arg(long, value_name = "LUN=DISK", value_parser = parse_data, allow_hyphen_values = true)]
     pub(super) data: Vec<DataDisk>,
     /// Take the given disks for OS or data disks, whatever is found
     #[arg(long, value_enum)]
@@ -387,7 +387,8 @@ pub(super) struct DataDisk {
 
 fn parse_data(text: &str) -> Result<DataDisk, String> {
     let (lun, path) = text.split_once('=').ok_or("write LUN=DISK, for example 0=data.vhd")?;
-    let number: Option<u8> = lun.parse().ok().filter(|lun| *lun <= MAX_LUN);
+    // `00` and `+1` parse too, but a LUN has one spelling.
+    let number: Option<u8> = lun.parse().ok().filter(|number: &u8| *number <= MAX_LUN && number.to_string() == lun);
     let lun = number.ok_or_else(|| format!("'{lun}' is not a LUN: a whole number from 0 to {MAX_LUN}"))?;
     if path.is_empty() {
         return Err("the disk is missing after '='".to_owned());
@@ -402,6 +403,9 @@ fn parse_code(text: &str) -> Result<String, String> {
 
 fn parse_waiver(text: &str) -> Result<(String, String), String> {
     let (code, reason) = text.split_once('=').unwrap_or((text, "no reason given"));
+    if reason.trim().is_empty() {
+        return Err("the reason is missing after '='".to_owned());
+    }
     Ok((parse_code(code)?, reason.to_owned()))
 }
 

@@ -72,12 +72,14 @@ fn find(asking: &Asking, first: Option<&PathBuf>) -> anyhow::Result<Option<(Path
         (None, None) => return Ok(None),
     };
     let fail = || format!("cannot read the configuration '{}'", shown(&path));
-    let file = match std::fs::File::open(&path) {
+    // Looked at before it is opened: to open a pipe is to wait for its writer.
+    let there = match std::fs::metadata(&path) {
         // Whether the directory is there is the disk's business.
         Err(_) if asking.config.is_none() && std::fs::symlink_metadata(&path).is_err() => return Ok(None),
-        opened => opened.with_context(fail)?,
+        there => there.with_context(fail)?,
     };
-    anyhow::ensure!(file.metadata().with_context(fail)?.is_file(), "{}: it is no file", fail());
+    anyhow::ensure!(there.is_file(), "{}: it is no file", fail());
+    let file = std::fs::File::open(&path).with_context(fail)?;
     let mut bytes = Vec::new();
     file.take(MOST.saturating_add(1)).read_to_end(&mut bytes).with_context(fail)?;
     let short = u64::try_from(bytes.len()).is_ok_and(|length| length <= MOST);

@@ -60,6 +60,9 @@ pub(super) fn parse_report(text: &str) -> Result<ReportFile, String> {
     if path.is_empty() {
         return Err("the file is missing after '='".to_owned());
     }
+    if path == "-" {
+        return Err("standard output is for --format; a file of that name is ./-".to_owned());
+    }
     Ok(ReportFile { format, path: path.into() })
 }
 

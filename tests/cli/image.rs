@@ -94,6 +94,9 @@ fn what_contradicts_itself_is_refused_before_any_work() {
     let cases: Vec<(Vec<String>, &str)> = vec![
         (vec![data_of("64", data)], "'64' is not a LUN"),
         (vec![data_of("-1", data)], "'-1' is not a LUN"),
+        (vec!["--data".to_owned(), format!("-1={data}")], "'-1' is not a LUN"),
+        (vec![data_of("00", data)], "'00' is not a LUN"),
+        (vec![data_of("+1", data)], "'+1' is not a LUN"),
         (vec![data_of("x", data)], "'x' is not a LUN"),
         (vec![format!("--data={data}")], "write LUN=DISK"),
         (vec!["--data=1=".to_owned()], "the disk is missing"),
@@ -107,6 +110,7 @@ fn what_contradicts_itself_is_refused_before_any_work() {
         (vec![data_of("0", &path("base.vhd")), data_of("1", &path("child.vhd"))], "is the parent of"),
         (vec![data_of("0", "/nowhere.vhd")], "/nowhere.vhd"),
         (vec!["--waive=NOPE01".to_owned()], "not the code of a rule"),
+        (vec!["--waive=VHD003=".to_owned()], "the reason is missing"),
         (vec!["--waive=IMG".to_owned()], "not the code of a rule"),
         (vec![data_of("0", data), "--role=data".to_owned()], "--role data"),
     ];

@@ -174,6 +174,7 @@ fn report_files_are_checked_before_any_work() {
         (&["json=fixed.vhd"], "it is a source"),
         (&["junit=link.json"], "it is a source"),
         (&["junit=dir"], "not a file"),
+        (&["sarif=-"], "--format"),
         (&["text=vhdkit.toml"], "it is a source"),
         (&["json=good.json", "sarif=nowhere/b.json"], "there is no directory 'nowhere'"),
     ] {
@@ -213,6 +214,17 @@ fn only_check_speaks_sarif_and_junit() {
         let report = format!("{format}=a.out");
         bench.run(&["inspect", "fixed.vhd", "--report", &report]).ended(2).complained("which only check gives");
     }
+}
+
+#[test]
+fn a_configuration_that_is_a_pipe_is_not_waited_for() {
+    let bench = Bench::new();
+    let made = Command::new("mkfifo").arg(bench.path("vhdkit.toml")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: a pipe in the place of vhdkit.toml: no mkfifo");
+        return;
+    }
+    bench.run(&["check", DISKS[1]]).ended(2).complained("it is no file");
 }
 
 #[test]
