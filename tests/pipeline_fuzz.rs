@@ -4,7 +4,8 @@
 //! gets past the first gate. Whatever comes out must keep the promises:
 //!
 //! - no panic, no hang, and an answer from every rule;
-//! - the JSON serializes, each `unknown` pointer leads to a `null`, and no text steers a terminal;
+//! - the JSON serializes, each `unknown` pointer leads to a `null`, no text steers a terminal, JUnit is well-formed, and SARIF's results
+//!   lead to their rules, also for an image of two disks;
 //! - a file that is called ready is a fixed VHD by four lines of code that share nothing with vhdkit's own;
 //! - what `prepare` takes on can be read to its end, is the same when built twice, is the disk inside the source byte for byte, and
 //!   then no finding is left that `prepare` said it would cure, nor anything to do in a second run;
@@ -36,7 +37,7 @@ use vhdkit::container::{ParentSearch, Source};
 use vhdkit::facts::{Fact, Role, State};
 use vhdkit::inspect::{self, Inspected, Options};
 use vhdkit::prepare::{self, Identity, Plan};
-use vhdkit::report::{Checked, Look, json, text};
+use vhdkit::report::{Checked, Look, json, junit, sarif, text};
 use vhdkit::rules::{Check, Outcomes, Profile, RULES, Remedy, Severity, Subject, Target, Verdict, judge};
 
 const MIB: u64 = 1 << 20;
@@ -546,7 +547,7 @@ fn damage(kind: &Kind, dice: &mut Dice) -> Image {
 fn question(dice: &mut Dice) -> (Option<Role>, Target) {
     let role = dice.pick(&[None, Some(Role::Os), Some(Role::Data), Some(Role::Data)]);
     let target = Target {
-        state: dice.pick(&[None, None, Some(State::Generalized)]),
+        state: dice.pick(&[None, None, Some(State::Generalized), Some(State::Specialized)]),
         profile: dice.pick(&[Profile::Azure, Profile::Marketplace]),
         generation: dice.pick(&[None, None, Some(1), Some(2)]),
         fail_on: dice.pick(&[Severity::Error, Severity::Error, Severity::Warning]),
@@ -570,8 +571,29 @@ fn ask(inspected: &Inspected, role: Option<Role>, target: &Target) -> Outcomes {
         assert_eq!(answers, 1, "answers of {}", rule.code);
     }
     let checked = Checked { disks: &[facts], outcomes: &outcomes, target, image: None, luns: &[] };
-    let document = json::check(&checked).unwrap();
-    for unknown in document["disks"][0]["unknown"].as_array().unwrap() {
+    reports_hold(&checked);
+    outcomes
+}
+
+/// Judges a disk as a data disk of an image, with a sound one as the disk that it starts from, or the other way around.
+fn ask_of_two(inspected: &Inspected, sound: &Inspected, first: bool, target: &Target) {
+    let pair = if first { [&inspected.facts, &sound.facts] } else { [&sound.facts, &inspected.facts] };
+    let roles = [Role::Os, Role::Data].map(Fact::Known);
+    let subjects: Vec<Subject<'_>> = (pair.into_iter().zip(roles).zip([None, Some(5)]))
+        .map(|((facts, role), lun)| Subject { facts, role, lun, in_image: true })
+        .collect();
+    let outcomes = judge(&subjects, target, &[]);
+    for rule in RULES.iter().filter(|rule| rule.profile <= target.profile) {
+        let wanted = if matches!(rule.check, Check::Disk(_)) { 2 } else { 1 };
+        assert_eq!(outcomes.outcomes.iter().filter(|outcome| outcome.rule.code == rule.code).count(), wanted, "answers of {}", rule.code);
+    }
+    reports_hold(&Checked { disks: &pair, outcomes: &outcomes, target, image: None, luns: &[None, Some(5)] });
+}
+
+/// Every report of it can be read by whom it is for.
+fn reports_hold(checked: &Checked<'_>) {
+    let document = json::check(checked).unwrap();
+    for unknown in document["disks"].as_array().unwrap().iter().flat_map(|disk| disk["unknown"].as_array().unwrap()) {
         let at = unknown["at"].as_str().unwrap();
         assert_eq!(document.pointer(at), Some(&Value::Null), "{at}");
         assert!(!unknown["reason"].as_str().unwrap().is_empty(), "{at}");
@@ -580,11 +602,77 @@ fn ask(inspected: &Inspected, role: Option<Role>, target: &Target) -> Outcomes {
     assert_eq!(parsed, document);
     for verbose in [false, true] {
         let look = Look { color: false, width: 80, verbose };
-        for told in [text::check(&checked, &look), text::inspect(&[facts], &look)] {
+        for told in [text::check(checked, &look), text::inspect(checked.disks, &look)] {
             assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");
         }
     }
-    outcomes
+    // A part of the cases is enough for what is slow.
+    if !crc32fast::hash(document.to_string().as_bytes()).is_multiple_of(4) {
+        return;
+    }
+    sarif_holds(&sarif::check(checked, &[]));
+    let page = junit::check(checked, &[]);
+    let elements = well_formed(&page);
+    assert!(elements > checked.outcomes.outcomes.len(), "{elements} elements: {page}");
+}
+
+/// Each result names its rule by code and place, and where it was found by a URI.
+fn sarif_holds(log: &Value) {
+    assert_eq!(serde_json::from_str::<Value>(&log.to_string()).unwrap(), *log);
+    let run = &log["runs"][0];
+    for result in run["results"].as_array().unwrap() {
+        let place = result["ruleIndex"].as_u64().unwrap() as usize;
+        assert_eq!(run["tool"]["driver"]["rules"][place]["id"], result["ruleId"]);
+        for location in result["locations"].as_array().into_iter().flatten() {
+            let Some(uri) = location["physicalLocation"]["artifactLocation"]["uri"].as_str() else { continue };
+            assert!(!uri.is_empty() && uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)), "{uri:?}");
+        }
+    }
+}
+
+/// Whether a page is well-formed XML, as far as this writer's own can be: elements nest, values are quoted, entities are known, and
+/// every character is one that XML has. Returns how many elements it has.
+fn well_formed(page: &str) -> usize {
+    let has = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    assert!(page.chars().all(has), "{page:?}");
+    let (mut open, mut elements): (Vec<&str>, usize) = (vec![], 0);
+    let mut rest = page.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>").expect("a declaration");
+    let entities = |text: &str| {
+        for after in text.split('&').skip(1) {
+            let name = after.split_once(';').expect("an entity ends").0;
+            assert!(matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") || name.starts_with('#'), "&{name};");
+        }
+    };
+    while let Some((before, after)) = rest.split_once('<') {
+        entities(before);
+        assert!(!open.is_empty() || before.trim().is_empty(), "text outside of the root: {before:?}");
+        // `>` may stand in a value.
+        let mut quoted = false;
+        let end = after
+            .find(|c: char| {
+                quoted ^= c == '"';
+                c == '>' && !quoted
+            })
+            .expect("a tag ends");
+        let (tag, left) = after.split_at(end);
+        rest = left.strip_prefix('>').unwrap();
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+            continue;
+        }
+        let (name, attributes) = tag.split_once([' ', '\n']).unwrap_or((tag.trim_end_matches('/'), ""));
+        elements += 1;
+        for (number, part) in attributes.trim_end_matches('/').split('"').enumerate() {
+            assert!(number % 2 == 1 || part.trim().is_empty() || part.ends_with('='), "{tag:?}");
+            assert!(!part.contains('<'), "{tag:?}");
+            entities(part);
+        }
+        if !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty() && rest.trim().is_empty(), "{open:?} is open, and {rest:?} is left");
+    elements
 }
 
 /// What Azure asks of the file, without a line of vhdkit's.
@@ -658,6 +746,10 @@ fn run(kind: &Kind, image: Image, dice: &mut Dice) -> &'static str {
     let file: Bytes = Arc::new(image);
     let inspected = look_at(&file, &kind.path, dice.one_in(8));
     let before = ask(&inspected, role, &target);
+    if dice.one_in(4) {
+        let sound = look_at(&(Arc::new(kind.image.clone()) as Bytes), &kind.path, false);
+        ask_of_two(&inspected, &sound, dice.one_in(2), &target);
+    }
     let verdict = before.verdict(&target, None);
     if verdict == Verdict::Ready && target.fail_on <= Severity::Error {
         assert!(is_what_azure_takes(&plain), "ready, but not what Azure takes");
