@@ -28,6 +28,8 @@ mod linux_boot;
 mod linux_healthy;
 #[path = "planted/linux_provisioning.rs"]
 mod linux_provisioning;
+#[path = "planted/ready.rs"]
+mod ready;
 #[path = "support/mod.rs"]
 mod support;
 // Further tables: a module here, and a test below.

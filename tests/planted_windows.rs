@@ -21,6 +21,7 @@
 )]
 
 mod planted {
+    pub mod ready;
     pub mod registry;
     pub mod windows;
     pub mod windows_healthy;

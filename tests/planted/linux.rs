@@ -3,7 +3,8 @@
 //! The tree is made here, `mke2fs -d` makes a file system of it and mtools the EFI system partition; the programs in it are headers without
 //! code. Nothing of a distribution is in it. VHDKIT_KEEP_PLANTED names a file to which the disk is copied, to be looked at.
 
-use super::support::{Disk, stays_ready};
+use super::ready::stays_ready;
+use super::support::Disk;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,8 +1,9 @@
 //! Windows disks that are made to order, and what the rules say of them.
 
+use super::ready::stays_ready;
 use super::registry::Value;
 use super::windows_healthy as healthy;
-use crate::support::{Disk, ESP, GIB, MIB, stays_ready};
+use crate::support::{Disk, ESP, GIB, MIB};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
