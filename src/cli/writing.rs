@@ -115,7 +115,7 @@ mod tests {
     fn a_failure_stops_the_others_and_leaves_nothing() {
         let home = tempfile::tempdir().unwrap();
         let small: Bytes = Arc::new(Memory(vec![7; 4096]));
-        let facts = prepare::inspect_planned(&small, Path::new("small")).unwrap().facts;
+        let facts = prepare::inspect_planned(&small, &home.path().join("small")).unwrap().facts;
         // The whole digest of this one takes far longer than anybody waits.
         let (endless, broken): (Bytes, Bytes) = (Arc::new(Zeros(1000 * GIB)), Arc::new(Broken));
         let job = |name, image| Job { name, image, expected: &facts };
