@@ -74,6 +74,16 @@ fn ready_guests_stay_ready() {
 }
 
 #[test]
+fn a_copy_as_a_data_disk_is_found() {
+    if able() {
+        let found = findings(&linux_healthy::specialized().check_beside_a_copy());
+        let errors: Vec<&str> = found.iter().filter(|(_, (severity, _))| severity == "error").map(|(code, _)| code.as_str()).collect();
+        assert_eq!(errors, ["IMG313"], "{found:#?}");
+        assert!(["IMG101", "IMG213"].iter().all(|code| found.contains_key(*code)), "{found:#?}");
+    }
+}
+
+#[test]
 fn faults_of_drivers_are_found() {
     judge(linux_boot::DRIVERS);
 }
@@ -118,4 +128,22 @@ fn real_debian_disks_have_the_errors_that_were_planted() {
             .collect();
         assert_eq!(errors, if name == "B.raw" { PLANTED_IN_B } else { &[] }, "{name}: {found:#?}");
     }
+}
+
+/// A volume group that the guest stands on, twice in one image.
+#[test]
+fn a_copy_of_a_volume_group_is_found() {
+    let directory = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("../images"), PathBuf::from);
+    let path = directory.join("C.raw");
+    if !path.is_file() {
+        eprintln!("SKIPPED: C.raw; make it with shared/images/build and set VHDKIT_IMAGES to where it is");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let copy = home.path().join("copy.raw");
+    let copied = std::process::Command::new("cp").arg("--sparse=always").args([&path, &copy]).status().unwrap();
+    assert!(copied.success(), "cp");
+    let data = format!("--data=0={}", copy.display());
+    let found = findings(&check(&["--as", "specialized", &data], &path));
+    assert_eq!(found.get("IMG513").map(|(severity, _)| severity.as_str()), Some("error"), "{found:#?}");
 }

@@ -19,6 +19,7 @@
 mod support;
 
 mod documents;
+mod faults;
 mod files;
 mod image;
 mod interrupts;

@@ -257,6 +257,16 @@ impl Guest {
 }
 
 impl Guest {
+    /// What `vhdkit check` says of it together with a copy of itself as a data disk.
+    pub fn check_beside_a_copy(&self) -> Value {
+        let directory = tempfile::tempdir().unwrap();
+        let path = self.write(directory.path());
+        let copy = directory.path().join("copy.vhd");
+        fs::copy(&path, &copy).unwrap();
+        let data = format!("--data=0={}", copy.display());
+        check(&[self.options.as_slice(), &[data.as_str()]].concat(), &path)
+    }
+
     /// Prepares it for what it is, and holds the image that comes out to be ready too.
     pub fn stays_ready(&self) {
         let directory = tempfile::tempdir().unwrap();

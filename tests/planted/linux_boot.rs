@@ -153,6 +153,9 @@ pub const MOUNTS: &[Fault] = &[
     fault("the root is named by its device", &["LNX013"], |g| {
         g.replace(GRUB, &format!("root=UUID={ROOT_UUID}"), "root=/dev/sda3");
     }),
+    fault("the root is nowhere", &["LNX213"], |g| {
+        g.replace(GRUB, &format!("root=UUID={ROOT_UUID}"), "root=UUID=b0b0b0b0-0000-4000-8000-000000000000");
+    }),
     fault("fstab names a device", &["LNX013"], |g| {
         g.replace(FSTAB, &format!("UUID={ROOT_UUID}"), "/dev/sda3");
     }),
