@@ -134,3 +134,19 @@ fn faults_of_names_and_sets_are_found() {
     let (before, after) = (codes(&plain, &data(&small)), codes(&plain, &data(&large)));
     assert_eq!(after.difference(&before).map(String::as_str).collect::<Vec<_>>(), ["VHD027", "VHD028"]);
 }
+
+#[test]
+fn faults_of_parents_are_found() {
+    let home = tempfile::tempdir().unwrap();
+    let (base, child) = (home.path().join("base.vhd"), home.path().join("child.vhd"));
+    Disk::data(24 * MIB).write_dynamic(&base);
+    Disk::blank(24 * MIB).put(10 * MIB, pattern(9, 5000)).write_differencing(&child, "base.vhd");
+    let before = codes(&child, &["--role=data".into()]);
+    // A byte of the reserved area: the footer at the end has no right checksum any more.
+    let mut bytes = read(&base);
+    let end = bytes.len();
+    bytes[end - 100] ^= 1;
+    std::fs::write(&base, bytes).unwrap();
+    let after = codes(&child, &["--role=data".into()]);
+    assert_eq!(after.difference(&before).map(String::as_str).collect::<Vec<_>>(), ["VHD109"], "before {before:?}");
+}
