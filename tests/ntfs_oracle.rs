@@ -19,14 +19,18 @@
     reason = "a test may panic"
 )]
 
+#[path = "support/ntfs_3g.rs"]
+mod ntfs_3g;
+
+use ntfs_3g::Mounted;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vhdkit::bytes::host::Access;
@@ -64,51 +68,6 @@ fn run(tool: &str, args: &[&str]) -> String {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-/// A volume under ntfs-3g until it is dropped.
-struct Mounted {
-    at: PathBuf,
-    driver: Child,
-}
-
-impl Mounted {
-    fn new(image: &Path, at: &Path, options: &str) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let outside = fs::metadata(at).unwrap().dev();
-        let options = format!("no_detach,{options}");
-        let output = (Stdio::null(), Stdio::null(), Stdio::piped());
-        let mut command = Command::new("ntfs-3g");
-        command.args([text(image), text(at), "-o", &options]).stdin(output.0).stdout(output.1).stderr(output.2);
-        let mut mounted = Self { at: at.to_owned(), driver: command.spawn().unwrap() };
-        loop {
-            if fs::metadata(at).is_ok_and(|meta| meta.dev() != outside) {
-                return Some(mounted);
-            }
-            if mounted.driver.try_wait().unwrap().is_some() {
-                let mut words = String::new();
-                mounted.driver.stderr.take().unwrap().read_to_string(&mut words).unwrap();
-                eprintln!("SKIPPED: ntfs-3g cannot mount here: {}", words.trim());
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        if self.driver.try_wait().unwrap().is_some() {
-            return;
-        }
-        let unmount = |(tool, option): (&str, &[&str])| {
-            Command::new(tool).args(option).arg(&self.at).output().is_ok_and(|output| output.status.success())
-        };
-        let tools: [(&str, &[&str]); 3] = [("umount", &[]), ("fusermount", &["-u"]), ("fusermount3", &["-u"])];
-        assert!(tools.into_iter().any(unmount), "cannot unmount {}", self.at.display());
-        // The driver writes the last of it after the mount has gone.
-        self.driver.wait().unwrap();
-    }
 }
 
 /// Bytes that no compressor shortens, the same at each run.

@@ -29,4 +29,6 @@ mod planted {
     pub mod windows_settings;
     pub mod windows_startup;
 }
+#[path = "support/ntfs_3g.rs"]
+mod ntfs_3g;
 mod support;

@@ -3,15 +3,15 @@
 use super::ready::stays_ready;
 use super::registry::Value;
 use super::windows_healthy as healthy;
+use crate::ntfs_3g::Mounted;
 use crate::support::{Disk, ESP, GIB, MIB};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use vhdkit::bytes::host::Access;
 use vhdkit::bytes::{Bytes, HostFile};
 use vhdkit::container::{ParentSearch, Source};
@@ -254,7 +254,7 @@ impl Base {
             File::create(&ntfs).unwrap().set_len(NTFS_SIZE).unwrap();
             let start = (NTFS_AT / 512).to_string();
             run("mkntfs", &["-q", "-Q", "-F", "-L", "Windows", "-p", &start, "-H", "255", "-S", "63", "-c", "4096", utf8(&ntfs)]);
-            let volume = Mounted::new(&ntfs, &base.home.path().join("mounted"))?;
+            let volume = Mounted::new(&ntfs, &base.home.path().join("mounted"), "rw")?;
             for (path, content) in healthy::files(state) {
                 put(&volume.at, &path, &content);
             }
@@ -298,7 +298,7 @@ impl Base {
         File::options().write(true).open(&ntfs).unwrap().set_len(NTFS_SIZE).unwrap();
         let of_volume = |change: &&Change| matches!(change, Change::Write(..) | Change::Remove(_));
         if changes.iter().any(|change| of_volume(&change)) || HIVES.iter().any(|hive| touched.contains(hive)) {
-            let volume = Mounted::new(&ntfs, &work.path().join("mounted")).unwrap();
+            let volume = Mounted::new(&ntfs, &work.path().join("mounted"), "rw").unwrap();
             for hive in HIVES.iter().filter(|hive| touched.contains(*hive)) {
                 put(&volume.at, &format!("Windows/System32/config/{hive}"), &fs::read(hives.join(hive)).unwrap());
             }
@@ -382,48 +382,4 @@ fn utf8(path: &Path) -> &str {
 fn run(tool: &str, args: &[&str]) {
     let output = Command::new(tool).args(args).stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{tool}: {error}"));
     assert!(output.status.success(), "{tool} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A volume under ntfs-3g until it is dropped.
-#[derive(Debug)]
-struct Mounted {
-    at: PathBuf,
-    driver: Child,
-}
-
-impl Mounted {
-    fn new(image: &Path, at: &Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let outside = fs::metadata(at).unwrap().dev();
-        let mut command = Command::new("ntfs-3g");
-        command.args([utf8(image), utf8(at), "-o", "no_detach"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut mounted = Self { at: at.to_owned(), driver: command.spawn().unwrap() };
-        loop {
-            if fs::metadata(at).is_ok_and(|meta| meta.dev() != outside) {
-                return Some(mounted);
-            }
-            if mounted.driver.try_wait().unwrap().is_some() {
-                let mut words = String::new();
-                mounted.driver.stderr.take().unwrap().read_to_string(&mut words).unwrap();
-                eprintln!("SKIPPED: ntfs-3g cannot mount here: {}", words.trim());
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        if self.driver.try_wait().unwrap().is_some() {
-            return;
-        }
-        let unmount = |(tool, option): (&str, &[&str])| {
-            Command::new(tool).args(option).arg(&self.at).output().is_ok_and(|output| output.status.success())
-        };
-        let tools: [(&str, &[&str]); 3] = [("umount", &[]), ("fusermount", &["-u"]), ("fusermount3", &["-u"])];
-        assert!(tools.into_iter().any(unmount), "cannot unmount {}", self.at.display());
-        // The driver writes the last of it after the mount has gone.
-        self.driver.wait().unwrap();
-    }
 }
