@@ -137,7 +137,9 @@ fn blkid(image: &Path, offset: u64, size: u64) -> Option<BTreeMap<String, String
     let out = command.stderr(Stdio::null()).output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
     let values = text.lines().filter_map(|line| line.split_once('='));
-    let values: BTreeMap<_, _> = values.map(|(key, value)| (key.to_owned(), plain(value))).collect();
+    // Only labels are escaped: an LVM UUID may well hold an `M` before one of its hyphens.
+    let value_of = |key: &str, value: &str| if key.starts_with("LABEL") { plain(value) } else { value.to_owned() };
+    let values: BTreeMap<_, _> = values.map(|(key, value)| (key.to_owned(), value_of(key, value))).collect();
     values.contains_key("TYPE").then_some(values)
 }
 
