@@ -7,6 +7,7 @@
 //!       report                tell it
 //!       recipe                what deploys it                  (pure)
 //!       prepare               plan → write → reread → publish
+//!   generalize  trim          what a template leaves behind, what nobody needs
 //!        rules                facts → findings            (pure)
 //!   ───  facts  ───           the waist: plain data, no I/O, no opinions
 //!       inspect               read everything, learn what can be learnt
@@ -72,9 +73,11 @@ pub mod volume;
 
 pub mod facts;
 pub mod fs;
+pub mod generalize;
 pub mod guest;
 pub mod inspect;
 pub mod prepare;
 pub mod recipe;
 pub mod report;
 pub mod rules;
+pub mod trim;

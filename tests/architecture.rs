@@ -28,6 +28,8 @@ const LAYERS: &[&str] = &[
     "facts",
     "inspect",
     "rules",
+    "generalize",
+    "trim",
     "prepare",
     "recipe",
     "upload",

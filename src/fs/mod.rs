@@ -4,6 +4,7 @@
 //! the guest itself would see ([`Tree`]). Most readers are crates behind a thin module; nothing above knows which.
 
 mod btrfs;
+pub mod edit;
 mod ext;
 mod fat;
 mod fields;
@@ -19,7 +20,7 @@ mod xfs;
 
 pub use missing::Missing;
 pub use path::Found;
-pub use system::{Entry, Error, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
+pub use system::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
 pub use tree::{Listed, MAX_ENTRIES, MAX_FILE, Mount, Tree};
 
 use crate::bytes::{Bytes, ReadAt, ReadError};

@@ -23,6 +23,8 @@ pub struct Found<'a> {
     pub node: Node,
     /// The names that lead to it from the root, without symlinks.
     pub names: Vec<Vec<u8>>,
+    /// The directory that holds its last name; `None` for the root, and where another file system is mounted there.
+    pub directory: Option<NodeId>,
 }
 
 impl Found<'_> {
@@ -73,7 +75,8 @@ pub(super) fn walk<'a>(tree: &'a Tree, path: &[u8], follow: bool) -> Result<Opti
         place.down(mount, id, name);
     }
     let Some((mount, id)) = place.here() else { return Ok(None) };
-    Ok(Some(Found { mount, id, node: tree.node(mount, id)?, names: place.names }))
+    let directory = place.above().filter(|(above, _)| above.place() == mount.place()).map(|(_, id)| id);
+    Ok(Some(Found { mount, id, node: tree.node(mount, id)?, names: place.names, directory }))
 }
 
 /// The names of a path, without empty ones and `.`.
@@ -97,6 +100,10 @@ impl<'a> Place<'a> {
 
     fn here(&self) -> Option<(&'a Mount, NodeId)> {
         self.way.last().copied()
+    }
+
+    fn above(&self) -> Option<(&'a Mount, NodeId)> {
+        self.way.len().checked_sub(2).and_then(|place| self.way.get(place)).copied()
     }
 
     fn up(&mut self) {

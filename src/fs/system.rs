@@ -2,7 +2,7 @@
 
 use crate::bytes::{Bytes, ReadError};
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// A file system, open for reading.
 ///
@@ -86,6 +86,35 @@ pub trait FileSystem: Send + Sync + fmt::Debug {
     /// When attributes cannot be read.
     fn attribute(&self, _node: NodeId, _name: &str) -> Result<Option<Vec<u8>>, Error> {
         Ok(None)
+    }
+
+    /// All extended attributes of a node, sorted by name; empty where the file system has none.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    fn attributes(&self, _node: NodeId) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        Ok(vec![])
+    }
+
+    /// Where the content of a regular file lies, in the order of the file; `None` where it lies in the file's own record, or nowhere that
+    /// has a place. Holes and unwritten ranges are left out.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read, or the reader does not know it.
+    fn extents(&self, _file: NodeId) -> Result<Option<Vec<Extent>>, Error> {
+        Err(Error::Unsupported(format!("where files lie on {}", self.kind())))
+    }
+
+    /// What the file system's own records call free: ranges of its bytes, in order and apart, after recovery of its journal. Nothing that
+    /// a file or a structure of the file system uses is among them.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, when the counts that the file system keeps beside them disagree, and where the reader does not know it.
+    fn free(&self) -> Result<Vec<Range<u64>>, Error> {
+        Err(Error::Unsupported(format!("free space of {}", self.kind())))
     }
 
     /// Space, as the file system itself counts it.
@@ -190,6 +219,15 @@ impl fmt::Display for NodeKind {
     }
 }
 
+/// A part of a file that lies in one piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// First byte of the file that it holds.
+    pub from: u64,
+    /// Where it lies: bytes of the file system.
+    pub at: Range<u64>,
+}
+
 /// A name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -219,6 +257,12 @@ pub enum Error {
     /// It uses something that vhdkit does not read.
     #[error("not supported: {0}")]
     Unsupported(String),
+    /// There is no room for what should be written.
+    #[error("no room: {0}")]
+    Full(String),
+    /// The guest itself has forbidden the change.
+    #[error("protected: {0}")]
+    Protected(String),
     /// The bytes below could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -232,6 +276,8 @@ impl Error {
         match self {
             Self::Damaged(what) => Self::Damaged(format!("{path}: {what}")),
             Self::Unsupported(what) => Self::Unsupported(format!("{path}: {what}")),
+            Self::Full(what) => Self::Full(format!("{path}: {what}")),
+            Self::Protected(what) => Self::Protected(format!("{path}: {what}")),
             Self::Read(error) => Self::Read(error),
         }
     }

@@ -43,6 +43,14 @@ pub struct Mount {
     index: usize,
 }
 
+impl Mount {
+    /// Its place among [`Tree::mounts`].
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.index
+    }
+}
+
 /// One name in a listed directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {

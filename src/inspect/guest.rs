@@ -336,6 +336,7 @@ mod tests {
             partition_uuid: None,
             partition_name: None,
             mapper_uuid: None,
+            lies: vec![],
             fs: Some(Ok(Arc::new(fs))),
         }
     }

@@ -18,4 +18,6 @@ pub mod windows;
 pub use disk::{Inspected, Options, disk, join, join_each, surface};
 pub use guest::Guest;
 pub use inside::Inside;
-pub use region::{Place, Region};
+#[cfg(test)]
+pub(crate) use os::of_tree;
+pub use region::{Place, Region, Stretch};

@@ -61,6 +61,13 @@ fn blank(guest: &Guest) -> OsFacts {
     }
 }
 
+/// What is known of a Linux by its files alone, for the tests of whatever goes on from there.
+#[cfg(test)]
+pub(crate) fn of_tree(tree: &Tree) -> OsFacts {
+    let guest = Guest { family: OsFamily::Linux, disk: 0, root: Place::Whole, subvolume: None, tree: tree.again() };
+    of_linux(&guest, &[])
+}
+
 fn of_linux(guest: &Guest, regions: &[Region]) -> OsFacts {
     let tree = &guest.tree;
     let mut facts: LinuxFacts = linux::learn(tree);

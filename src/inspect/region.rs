@@ -1,9 +1,10 @@
 //! Regions: everything on the disks given that may hold a file system, opened.
 
 use super::disk::Inspected;
-use crate::bytes::{Bytes, Guard, Slice, Watch};
+use crate::bytes::{Bytes, Guard, ReadAt, Slice, Watch};
 use crate::facts::ContentFacts;
 use crate::fs::{self, FileSystem};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A whole disk, a partition or a volume, and the file system on it.
@@ -25,8 +26,21 @@ pub struct Region {
     pub partition_name: Option<String>,
     /// Identity that the device mapper gives a volume: `LVM-` and the identities of group and volume without their hyphens.
     pub mapper_uuid: Option<String>,
+    /// Where its bytes lie on the disks given, in its own order; empty where that is not known, or is more than pieces one behind the other.
+    pub lies: Vec<Stretch>,
     /// The file system, where it is one whose files are read.
     pub fs: Option<Result<Arc<dyn FileSystem>, fs::Error>>,
+}
+
+/// Bytes of a region that lie on a disk in one piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// First byte of the region.
+    pub from: u64,
+    /// Which of the disks given.
+    pub disk: usize,
+    /// Where on it, in bytes.
+    pub at: Range<u64>,
 }
 
 /// Where a region is.
@@ -54,7 +68,25 @@ impl Region {
     /// A region with what stands on it, its file system opened.
     pub(super) fn new(disk: usize, place: Place, bytes: Bytes, content: Option<ContentFacts>) -> Self {
         let fs = content.as_ref().and_then(|content| fs::open(&content.kind, bytes.clone()));
-        Self { disk, place, bytes, content, partition_type: None, partition_uuid: None, partition_name: None, mapper_uuid: None, fs }
+        Self {
+            disk,
+            place,
+            bytes,
+            content,
+            partition_type: None,
+            partition_uuid: None,
+            partition_name: None,
+            mapper_uuid: None,
+            lies: vec![],
+            fs,
+        }
+    }
+
+    /// The same place with other bytes on it: what they hold is opened anew.
+    #[must_use]
+    pub fn with(&self, bytes: Bytes) -> Self {
+        let fs = self.content.as_ref().and_then(|content| fs::open(&content.kind, bytes.clone()));
+        Self { bytes, fs, ..self.clone() }
     }
 
     /// blkid's name of what stands on it.
@@ -92,18 +124,22 @@ pub(super) fn of_disk(index: usize, inspected: &Inspected, watch: &Arc<Watch>) -
     let facts = &inspected.facts;
     let table = facts.partition_table.value();
     if table.is_none() {
-        let whole = facts.content.value().map(|content| Region::new(index, Place::Whole, disk.clone(), Some(content.clone())));
+        let lies = vec![Stretch { from: 0, disk: index, at: 0..disk.size() }];
+        let region = |content: &ContentFacts| Region { lies, ..Region::new(index, Place::Whole, disk.clone(), Some(content.clone())) };
+        let whole = facts.content.value().map(region);
         return whole.into_iter().collect();
     }
     let signature = table.and_then(|table| table.disk_signature.as_deref()).and_then(|signature| signature.strip_prefix("0x"));
     let partitions = facts.partitions.value().map(Vec::as_slice).unwrap_or_default();
     let region = |partition: &crate::facts::PartitionFacts| {
         let bytes: Bytes = Arc::new(Slice::clamped(disk.clone(), partition.start, partition.size));
+        let lies = vec![Stretch { from: 0, disk: index, at: partition.start..partition.start.saturating_add(bytes.size()) }];
         let by_signature = signature.map(|signature| format!("{signature}-{:02x}", partition.number));
         Region {
             partition_type: Some(partition.kind.clone()),
             partition_uuid: partition.guid.clone().or(by_signature),
             partition_name: partition.name.clone(),
+            lies,
             ..Region::new(index, Place::Partition(partition.number), bytes, partition.content.value().cloned())
         }
     };

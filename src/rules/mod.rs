@@ -31,6 +31,7 @@ mod word;
 pub use errors::{ERRORS, KnownError, errors, rules_saying};
 pub use finding::{Finding, Need, Place, Remedy};
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
+pub(crate) use linux::Distribution;
 pub use registry::{ADVICE, Advice, Elsewhere, RULES, find, of_row};
 pub use waiver::{Waiver, WaiverState};
 

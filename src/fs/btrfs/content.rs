@@ -300,7 +300,7 @@ impl ReadAt for Content {
             let within = from.saturating_sub(start);
             let (first, content) = self.unit(start, piece, within).map_err(|error| match error {
                 Error::Read(error) => error,
-                Error::Unsupported(what) => ReadError::Unsupported(what),
+                Error::Unsupported(what) | Error::Full(what) | Error::Protected(what) => ReadError::Unsupported(what),
                 Error::Damaged(what) => {
                     ReadError::Corrupt(Corrupt::new("Btrfs extent", from, format!("sound content of inode {}", self.inode), what))
                 }

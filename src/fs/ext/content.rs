@@ -73,7 +73,7 @@ impl ReadAt for Content {
 fn unreadable(at: u64, error: Error) -> ReadError {
     match error {
         Error::Damaged(what) => Corrupt::new("content", at, "blocks that can be found", what).into(),
-        Error::Unsupported(what) => ReadError::Unsupported(what),
+        Error::Unsupported(what) | Error::Full(what) | Error::Protected(what) => ReadError::Unsupported(what),
         Error::Read(error) => error,
     }
 }

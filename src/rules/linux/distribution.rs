@@ -5,7 +5,7 @@ use crate::rules::word;
 
 /// Families of distributions that share their commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::rules) enum Distribution {
+pub(crate) enum Distribution {
     /// Debian, Ubuntu and what is made from them.
     Debian,
     /// Red Hat Enterprise Linux, CentOS, Alma, Rocky, Oracle, Fedora, Amazon.
@@ -26,7 +26,7 @@ pub(in crate::rules) enum Distribution {
 
 impl Distribution {
     /// Of a guest, by `ID` of os-release.
-    pub(in crate::rules) fn of(os: &OsFacts) -> Self {
+    pub(crate) fn of(os: &OsFacts) -> Self {
         let id = os.id.value().map(|id| id.to_ascii_lowercase()).unwrap_or_default();
         // Fedora's and Red Hat's CoreOS have the ID of the system that they are made from, and are images that Ignition sets up.
         if os.name.value().is_some_and(|name| name.contains("CoreOS")) {

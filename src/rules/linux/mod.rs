@@ -12,7 +12,7 @@ pub(in crate::rules) mod storage;
 
 use super::{Skip, Subject};
 use crate::facts::{LinuxFacts, OsFacts, Role};
-pub(in crate::rules) use distribution::Distribution;
+pub(crate) use distribution::Distribution;
 
 /// The Linux that a rule looks at.
 #[derive(Clone, Copy)]
