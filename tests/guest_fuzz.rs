@@ -1,0 +1,115 @@
+//! Damaged operating systems through the whole pipeline: small healthy guests of every file system, damaged where their structures and their
+//! files lie, mostly with the checksums made right again.
+//!
+//! Beside what is promised of every disk (`fuzzing/promises.rs`): every tree is walked to its end, what the file system calls free lies under
+//! no file, what would be changed to make a template can be said or refused, and memory is bounded, which an allocator counts.
+//!
+//! The seeds are fixed: a failure names its case, and `VHDKIT_FUZZ_CASE` repeats it alone. `VHDKIT_FUZZ_ROUNDS` runs more of them.
+#![cfg(unix)]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a test may panic, and says what it skips"
+)]
+
+mod fuzzing;
+#[path = "fuzzing/guests.rs"]
+mod guests;
+#[path = "planted/linux.rs"]
+mod linux;
+#[path = "planted/linux_healthy.rs"]
+mod linux_healthy;
+#[path = "planted/ready.rs"]
+mod ready;
+#[path = "support/mod.rs"]
+mod support;
+
+use fuzzing::{Dice, Image, Kind, MIB, PATIENCE, damage};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Cases of each guest.
+const ROUNDS: u64 = 60;
+/// No case may have more at a time than this beside the image itself.
+const MEMORY: usize = 768 * MIB as usize;
+
+/// Counts what is allocated.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came; only numbers are kept beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(now, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn the_promises_hold_for_damaged_guests() {
+    let rounds = std::env::var("VHDKIT_FUZZ_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let only: Option<(String, u64)> = std::env::var("VHDKIT_FUZZ_CASE").ok().map(|case| {
+        let (name, seed) = case.rsplit_once('/').unwrap();
+        (name.to_owned(), seed.parse().unwrap())
+    });
+    let mut failures = Vec::new();
+    for kind in guests::kinds() {
+        let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
+        let (mut slowest, mut largest) = (Duration::ZERO, 0);
+        for seed in 0..=rounds {
+            if only.as_ref().is_some_and(|(name, only)| name != kind.name || *only != seed) {
+                continue;
+            }
+            let mut dice = Dice(seed.wrapping_mul(0x1000) ^ u64::from(crc32fast::hash(kind.name.as_bytes())));
+            // Case 0 is the guest as it was made.
+            let image = if seed == 0 { kind.image.clone() } else { damage(&kind, &mut dice) };
+            let before = NOW.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            let started = Instant::now();
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| one(&kind, image, &mut dice)));
+            slowest = slowest.max(started.elapsed());
+            largest = largest.max(PEAK.load(Ordering::Relaxed) - before);
+            match outcome {
+                Ok(what) => *tally.entry(what).or_default() += 1,
+                Err(_) => failures.push(format!("{}/{seed}", kind.name)),
+            }
+            assert!(PEAK.load(Ordering::Relaxed) - before < MEMORY, "{}/{seed} took {largest} bytes", kind.name);
+            assert!(slowest < PATIENCE, "{}/{seed} took {slowest:?}", kind.name);
+        }
+        eprintln!("{:16} {tally:?}, slowest {slowest:?}, {} MiB at most", kind.name, largest as u64 / MIB);
+    }
+    assert!(failures.is_empty(), "VHDKIT_FUZZ_CASE={} repeats the first of {}: {failures:?}", failures[0], failures.len());
+}
+
+fn one(kind: &Kind, image: Image, dice: &mut Dice) -> &'static str {
+    let what = guests::walk(kind, &image);
+    // The way to a written image reads all of it, twice: a part of the cases is enough.
+    if dice.one_in(4) { fuzzing::promises::run(kind, image, dice) } else { what }
+}
