@@ -2,6 +2,7 @@
 
 import argparse
 import glob
+import json
 import mmap
 import os
 import platform
@@ -527,6 +528,62 @@ def case_image(options, table, directory):
         os.unlink(path)
 
 
+def case_generalize(options, table, directory):
+    """Making a template of a real Linux, beside writing it out as it is."""
+    guest = options.guest or os.path.join(os.environ.get("VHDKIT_IMAGES", ""), "A.raw")
+    if not os.path.isfile(guest):
+        print("skipped   generalize: give a disk with a Linux on it by --guest FILE", file=sys.stderr)
+        return
+    path, out = os.path.join(directory, "guest.vhd"), os.path.join(directory, "out")
+    quiet("qemu-img", "convert", "-O", "vpc", "-o", "subformat=dynamic,force_size=on", guest, path)
+    seen = json.loads(subprocess.run([options.vhdkit, "inspect", "--format", "json", path], capture_output=True, check=True).stdout)
+    disk = seen["disks"][0]
+    people = [user["name"] for user in disk["os"]["linux"]["accounts"]["users"] if user["person"]]
+    used = sum((part["content"] or {}).get("used") or 0 for part in disk["partitions"] + (disk["volumes"] or []))
+
+    def clean():
+        shutil.rmtree(out, ignore_errors=True)
+
+    names = [word for name in people for word in ("--remove-user", name)]
+    prepare = [options.vhdkit, "prepare", path, "-q", "-o", out]
+    commands = {
+        "plain": [[*prepare, "--as", "specialized"]],
+        "generalize": [[*prepare, "--as", "generalized", "--generalize", *names]],
+        "untrimmed": [[*prepare, "--as", "generalized", "--generalize", "--no-trim", *names]],
+        "report": [[options.vhdkit, "generalize", path, *names]],
+    }
+    found = alternate(commands, max(7, options.rounds), even_out, clean)
+    size = human(os.stat(path).st_size)
+    table.ratio(f"prepare --generalize, a Linux in a dynamic VHD of {size}, beside its plain prepare (peer)", found["generalize"], found["plain"], 1.5)
+    table.ratio("prepare --generalize --no-trim, the same", found["untrimmed"], found["plain"], 1.5)
+    table.note("generalize, the report of the same", f"{span(found['report'].median)} (min {span(found['report'].least)})")
+    written = {}
+    for name in ("plain", "generalize"):
+        clock(commands[name][0])
+        with open(os.path.join(out, "manifest.json")) as file:
+            written[name] = json.load(file)["disks"][0]["data_bytes"]
+        clean()
+    table.note("the same: bytes that are not zero", human(written["generalize"]), human(written["plain"]) + " (plain)")
+    table.limit("the same: those beside what its file systems use, and 5 %", written["generalize"], int(used * 1.05), peer=used)
+    table.limit("the same: peak RSS", peak(commands["generalize"][0]) * KIB, 256 * MIB)
+    clean()
+    if shutil.which("virt-sysprep") and shutil.which("virt-sparsify"):
+        copy, sparse = os.path.join(directory, "copy.raw"), os.path.join(directory, "sparse.vhd")
+        theirs = [
+            ["cp", "--sparse=always", guest, copy],
+            ["virt-sysprep", "-q", "-a", copy, "--operations", "defaults,user-account"],
+            ["virt-sparsify", "-q", "--in-place", copy],
+            ["qemu-img", "convert", "-O", "vpc", "-o", "subformat=fixed,force_size=on", copy, sparse],
+        ]
+        beside = alternate({"ours": commands["generalize"], "theirs": theirs}, 2, even_out, clean)
+        table.ratio("prepare --generalize, beside virt-sysprep, virt-sparsify and qemu-img convert", beside["ours"], beside["theirs"], 1.0)
+        os.unlink(copy)
+        os.unlink(sparse)
+    else:
+        print("skipped   generalize beside virt-sysprep and virt-sparsify: not installed", file=sys.stderr)
+    os.unlink(path)
+
+
 def linux_partition(disk):
     """First byte of the first partition of a GPT that holds ext2, ext3 or ext4."""
     with open(disk, "rb") as file:
@@ -540,6 +597,9 @@ def linux_partition(disk):
     return None
 
 
+CASES = ["inspect", "prepare", "sparse", "guest", "image", "generalize"]
+
+
 def main():
     default = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
     parser = argparse.ArgumentParser(prog="benches/run.sh", description=__doc__)
@@ -547,7 +607,7 @@ def main():
     parser.add_argument("--rounds", type=int, help="how often everything runs (default 5, with --quick 3)")
     parser.add_argument("--dir", default=default, help=f"where inputs and outputs lie (default {default}, needs 8 GiB; 2 with --quick)")
     parser.add_argument("--disk", help="also write to this directory, on a real disk: what flushing costs")
-    parser.add_argument("--only", default="inspect,prepare,sparse,guest,image", help="cases (default all: inspect,prepare,sparse,guest,image)")
+    parser.add_argument("--only", default=",".join(CASES), help=f"cases (default all: {','.join(CASES)})")
     parser.add_argument("--guest", help="a raw disk with a Linux on it, for the case guest (default $VHDKIT_IMAGES/A.raw)")
     parser.add_argument("--vhdkit", help="the program to measure (default: the release build of this tree)")
     parser.add_argument("--also", default="", help="options of vhdkit prepare, measured beside the default")
@@ -574,6 +634,8 @@ def main():
                 case_guest(options, table, directory)
             elif name == "image":
                 case_image(options, table, directory)
+            elif name == "generalize":
+                case_generalize(options, table, directory)
             else:
                 sys.exit(f"run.py: no such case: {name}")
     print(f"load      {' '.join(f'{value:.2f}' for value in os.getloadavg())} (after)")
