@@ -334,6 +334,21 @@ fn io_faults(source: &Source) -> Vec<String> {
     faults
 }
 
+/// The program neither talks to a network nor starts another one: no sockets, no child processes.
+fn reach_faults(source: &Source) -> Vec<String> {
+    let code = &source.code;
+    let heads_of = |path: &[&str]| {
+        (0..code.len())
+            .filter(|place| code.iter().skip(*place).zip(path).filter(|(token, word)| token == word).count() == path.len())
+            .flat_map(|place| heads(code, place + path.len()))
+            .collect::<Vec<_>>()
+    };
+    let socket = heads_of(&["std", "::"]).iter().any(|head| head == "net");
+    let child = heads_of(&["process", "::"]).iter().any(|head| matches!(head.as_str(), "Command" | "CommandExt"));
+    let told = [(socket, "a socket"), (child, "a child process")];
+    told.into_iter().filter(|(is, _)| *is).map(|(_, what)| format!("{}: {what}: vhdkit has none", source.path)).collect()
+}
+
 fn unsafe_faults(source: &Source) -> Vec<String> {
     // Tests are looked at too.
     let any = source.path != UNSAFE && tokens(&source.text).iter().any(|token| token == "unsafe");
@@ -519,6 +534,22 @@ fn pure_layers_do_no_io() {
     let sources = sources();
     let test_modules: Vec<String> = sources.iter().flat_map(|source| source.test_modules.clone()).collect();
     nothing(sources.iter().filter(|source| !is_test(source, &test_modules)).flat_map(io_faults).collect());
+}
+
+#[test]
+fn nothing_reaches_out() {
+    for text in [
+        "use std::net::TcpStream;",
+        "fn f() { std::process::Command::new(\"sh\"); }",
+        "use std::os::unix::process::CommandExt;",
+        "use std::{fmt, net};",
+    ] {
+        assert_eq!(reach_faults(&Source::new("cli/mod.rs", text)).len(), 1, "{text}");
+    }
+    assert!(reach_faults(&Source::new("cli/mod.rs", "use clap::Command; use std::process::ExitCode;")).is_empty());
+    let sources = sources();
+    let test_modules: Vec<String> = sources.iter().flat_map(|source| source.test_modules.clone()).collect();
+    nothing(sources.iter().filter(|source| !is_test(source, &test_modules)).flat_map(reach_faults).collect());
 }
 
 #[test]
