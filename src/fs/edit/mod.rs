@@ -4,6 +4,8 @@
 //! what it does not know, and none believes itself: whoever changes a file system opens the result with the reader of this crate, which
 //! shares no code with the writers of ext and XFS, and compares.
 
+mod ext;
+
 use super::{Error, NodeId};
 use crate::bytes::Scratch;
 use std::fmt::Debug;
@@ -64,7 +66,7 @@ pub struct NewFile<'a> {
 type Opener = (&'static str, fn(Arc<Scratch>) -> Result<Box<dyn Editor>, Error>);
 
 /// The file systems that can be changed, by blkid's name.
-static EDITORS: &[Opener] = &[];
+static EDITORS: &[Opener] = &[("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open)];
 
 /// Opens a file system for changes; `kind` is what [`identify`](super::identify) calls it. `None` for kinds that are not changed.
 ///

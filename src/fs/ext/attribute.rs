@@ -7,6 +7,8 @@ use super::field::{byte, le16, le32, part};
 use super::inode::Inode;
 use crate::bytes::{int_usize, read_vec};
 use crate::fs::{Error, NodeKind};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 const MAGIC: u32 = 0xea02_0000;
@@ -42,6 +44,91 @@ pub(super) fn get(disk: &Arc<Disk>, inode: &Inode, name: &str) -> Result<Option<
     Ok(None)
 }
 
+/// Every attribute that a guest would list, by its name.
+pub(super) fn all(disk: &Arc<Disk>, inode: &Inode) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let mut found = BTreeMap::new();
+    each(disk, inode, &mut |entry, values| {
+        let (index, rest) = (byte(entry, 1), name_of(entry));
+        let Some((_, prefix)) = PREFIXES.into_iter().find(|(of, _)| *of == index) else { return Ok(()) };
+        if (index, rest) == INLINE_DATA {
+            return Ok(());
+        }
+        let rest = std::str::from_utf8(rest).map_err(|error| inode.unsupported(format!("an attribute's name is not text: {error}")))?;
+        // What stands in the inode goes before what stands in the block.
+        if let Entry::Vacant(place) = found.entry(format!("{prefix}{rest}")) {
+            place.insert(value(disk, inode, entry, values)?);
+        }
+        Ok(())
+    })?;
+    Ok(found.into_iter().collect())
+}
+
+/// Whether a value is kept in an inode of its own.
+pub(super) fn elsewhere(disk: &Arc<Disk>, inode: &Inode) -> Result<bool, Error> {
+    let mut elsewhere = false;
+    each(disk, inode, &mut |entry, _| {
+        elsewhere |= le32(entry, 4) != 0;
+        Ok(())
+    })?;
+    Ok(elsewhere)
+}
+
+/// Where the part of inline data that does not fit `i_block` lies in the inode: its first byte and its length.
+pub(super) fn inline_at(inode: &Inode) -> Option<(usize, usize)> {
+    let tail = inode.tail();
+    let entries = tail.get(4..)?;
+    let mut rest = entries;
+    while le32(rest, 0) != 0 {
+        if (byte(rest, 1), name_of(rest)) == INLINE_DATA {
+            let at = inode.raw().len().checked_sub(entries.len())?.checked_add(usize::from(le16(rest, 2)))?;
+            return Some((at, int_usize(u64::from(le32(rest, 8)))));
+        }
+        rest = rest.get(step(rest)..).unwrap_or_default();
+    }
+    None
+}
+
+/// The attribute that holds inline data.
+const INLINE_DATA: (u8, &[u8]) = (7, b"data");
+
+/// An entry, and the bytes that its value lies in.
+type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>;
+
+/// Gives every entry to `visit`, those of the inode first.
+fn each(disk: &Arc<Disk>, inode: &Inode, visit: Visit<'_>) -> Result<(), Error> {
+    let tail = inode.tail();
+    if le32(tail, 0) == MAGIC {
+        let entries = tail.get(4..).unwrap_or_default();
+        every(inode, entries, entries, visit)?;
+    }
+    match block(disk, inode)? {
+        Some(raw) => every(inode, raw.get(HEADER..).unwrap_or_default(), &raw, visit),
+        None => Ok(()),
+    }
+}
+
+fn every(inode: &Inode, entries: &[u8], values: &[u8], visit: Visit<'_>) -> Result<(), Error> {
+    let mut rest = entries;
+    while le32(rest, 0) != 0 {
+        if name_of(rest).len() != usize::from(byte(rest, 0)) {
+            return Err(inode.damaged("an attribute's name passes the end"));
+        }
+        visit(rest, values)?;
+        rest = rest.get(step(rest)..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// The name of an entry, without its prefix.
+fn name_of(entry: &[u8]) -> &[u8] {
+    part(entry, ENTRY, usize::from(byte(entry, 0)))
+}
+
+/// Bytes from an entry to the next.
+fn step(entry: &[u8]) -> usize {
+    ENTRY.saturating_add(usize::from(byte(entry, 0))).saturating_add(3) & !3
+}
+
 /// Inline data: the part in the inode, and the part that goes on in the attribute.
 pub(super) fn inline(disk: &Arc<Disk>, inode: &Inode) -> Result<(Vec<u8>, Vec<u8>), Error> {
     // `system.data` is always there where data is inline, empty where 60 bytes are enough.
@@ -61,6 +148,12 @@ fn in_inode(disk: &Arc<Disk>, inode: &Inode, index: u8, name: &[u8]) -> Result<O
 
 /// Attributes in the block that the inode names; values are counted from its start.
 fn in_block(disk: &Arc<Disk>, inode: &Inode, index: u8, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    let Some(raw) = block(disk, inode)? else { return Ok(None) };
+    find(disk, inode, raw.get(HEADER..).unwrap_or_default(), &raw, index, name)
+}
+
+/// The block of attributes that the inode names, checked.
+pub(super) fn block(disk: &Disk, inode: &Inode) -> Result<Option<Vec<u8>>, Error> {
     let number = inode.attribute_block();
     if number == 0 {
         return Ok(None);
@@ -77,7 +170,7 @@ fn in_block(disk: &Arc<Disk>, inode: &Inode, index: u8, name: &[u8]) -> Result<O
     {
         return Err(inode.damaged(format!("attributes in block {number}: the checksum is wrong")));
     }
-    find(disk, inode, raw.get(HEADER..).unwrap_or_default(), &raw, index, name)
+    Ok(Some(raw))
 }
 
 /// Looks through a list of entries, whose values lie in `values`.

@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// Larger directories are not read: ten million entries.
 const MAX_SIZE: u64 = GIB;
 /// What a checksum at a block's end looks like to those who do not know it: an unused entry of 12 bytes and of this type.
-const TAIL: usize = 12;
-const TAIL_TYPE: u8 = 0xde;
+pub(super) const TAIL: usize = 12;
+pub(super) const TAIL_TYPE: u8 = 0xde;
 
 /// Gives every name and inode number to `each`, without `.` and `..`, until it breaks.
 pub(super) fn walk(disk: &Arc<Disk>, inode: &Inode, each: &mut dyn FnMut(&[u8], u32) -> ControlFlow<()>) -> Result<(), Error> {
@@ -75,7 +75,7 @@ fn verify(inode: &Inode, number: u64, buf: &[u8], of: &str) -> Result<(), Error>
 }
 
 /// `rec_len` of an entry: 65536 does not fit 16 bits, and is kept as 65535 or 0.
-fn length(entry: &[u8], block: usize) -> usize {
+pub(super) fn length(entry: &[u8], block: usize) -> usize {
     match usize::from(le16(entry, 4)) {
         0 | 0xffff if block == 0x1_0000 => block,
         len if block > 0xffff => (len & 0xfffc) | ((len & 3) << 16),

@@ -30,6 +30,12 @@ impl Disk {
 
     /// An inode that is in use.
     pub(super) fn inode(&self, number: u64) -> Result<Inode, Error> {
+        let (number, at) = self.inode_at(number)?;
+        Inode::parse(self, number, read_vec(&*self.bytes, at, int_usize(self.superblock.inode_size))?)
+    }
+
+    /// Where an inode lies, in bytes; with its number, which is one.
+    pub(super) fn inode_at(&self, number: u64) -> Result<(u32, u64), Error> {
         let superblock = &self.superblock;
         let number = u32::try_from(number).ok().filter(|number| (1..=superblock.inodes).contains(number));
         let number = number.ok_or_else(|| Error::Damaged(format!("an inode number beyond the {} there are", superblock.inodes)))?;
@@ -45,8 +51,7 @@ impl Disk {
                 superblock.blocks
             )));
         }
-        let at = table.saturating_mul(superblock.block_size).saturating_add(offset);
-        Inode::parse(self, number, read_vec(&*self.bytes, at, int_usize(superblock.inode_size))?)
+        Ok((number, table.saturating_mul(superblock.block_size).saturating_add(offset)))
     }
 
     /// A group's descriptor.
@@ -61,15 +66,33 @@ impl Disk {
         Ok(Descriptor {
             inode_table: joined(high(le32(&raw, 0x28)), le32(&raw, 0x8)),
             free_clusters: u64::from(le16(&raw, 0xc)) | (u64::from(high(u32::from(le16(&raw, 0x2c)))) << 16),
+            free_inodes: u64::from(le16(&raw, 0xe)) | (u64::from(high(u32::from(le16(&raw, 0x2e)))) << 16),
+            bitmap: joined(high(le32(&raw, 0x20)), le32(&raw, 0x0)),
+            inode_bitmap: joined(high(le32(&raw, 0x24)), le32(&raw, 0x4)),
+            unwritten: self.superblock.lazy() && le16(&raw, 0x12) & BLOCK_UNINIT != 0,
+            sum: (le16(&raw, 0x18), (raw.len() >= 64).then(|| le16(&raw, 0x38))),
         })
     }
 }
+
+/// `bg_flags`.
+const BLOCK_UNINIT: u16 = 0x2;
 
 /// A group descriptor, as far as it is needed: `Documentation/filesystems/ext4/group_descr.rst`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Descriptor {
     /// First block of its inodes.
-    inode_table: u64,
+    pub(super) inode_table: u64,
     /// Clusters of it that are free.
     pub(super) free_clusters: u64,
+    /// Inodes of it that are free.
+    pub(super) free_inodes: u64,
+    /// Block of the bitmap of its clusters.
+    pub(super) bitmap: u64,
+    /// Block of the bitmap of its inodes.
+    pub(super) inode_bitmap: u64,
+    /// Whether the bitmap of clusters was never written: it is what follows from the layout.
+    pub(super) unwritten: bool,
+    /// Checksum of that bitmap, lower and upper half; small descriptors have only the lower.
+    pub(super) sum: (u16, Option<u16>),
 }

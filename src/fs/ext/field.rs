@@ -14,3 +14,10 @@ pub(super) fn part(bytes: &[u8], at: usize, len: usize) -> &[u8] {
 pub(super) fn joined(high: u32, low: u32) -> u64 {
     (u64::from(high) << 32) | u64::from(low)
 }
+
+/// Writes bytes at `at`; what would lie outside is left out.
+pub(super) fn put(bytes: &mut [u8], at: usize, new: &[u8]) {
+    for (to, from) in bytes.iter_mut().skip(at).zip(new) {
+        *to = *from;
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::checksum::{crc32c, crc32c_without};
 use super::disk::Disk;
-use super::field::{joined, le16, le32, part};
+use super::field::{joined, le16, le32, part, put};
 use crate::fs::{Error, Node, NodeKind};
 
 /// Bytes that every inode has; what a larger one has besides begins here.
@@ -97,6 +97,11 @@ impl Inode {
         if self.raw.len() > CORE { usize::from(le16(&self.raw, 0x80)) } else { 0 }
     }
 
+    /// As it lies on the disk.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// `i_block`.
     pub(super) fn block(&self) -> &[u8] {
         part(&self.raw, I_BLOCK, I_BLOCK_LENGTH)
@@ -160,6 +165,20 @@ impl Inode {
 
 fn wide_id(high: u16, low: u16) -> u32 {
     (u32::from(high) << 16) | u32::from(low)
+}
+
+/// Puts the checksum that an inode should have into it.
+pub(super) fn seal(seed: u32, raw: &mut [u8]) {
+    let wide = raw.len() > CORE && le16(raw, 0x80) >= 4;
+    put(raw, 0x7c, &[0; 2]);
+    if wide {
+        put(raw, 0x82, &[0; 2]);
+    }
+    let [a, b, c, d] = crc32c(seed, raw).to_le_bytes();
+    put(raw, 0x7c, &[a, b]);
+    if wide {
+        put(raw, 0x82, &[c, d]);
+    }
 }
 
 /// The checksum is kept in two halves, each taken as zero; small inodes keep only the lower.

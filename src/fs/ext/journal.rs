@@ -6,12 +6,13 @@
 
 use super::checksum::{crc32, crc32c, crc32c_without};
 use super::disk::Disk;
-use super::field::{be16, be32, byte, joined, le16, le32, part};
+use super::field::{be16, be32, byte, joined, le16, le32, part, put};
 use super::inode::Inode;
 use super::map;
 use crate::bytes::{Bytes, ReadAt, ReadError, check_bounds, int_u64, int_usize, read_vec};
 use crate::fs::Error;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 const MAGIC: u32 = 0xc03b_3998;
@@ -54,8 +55,49 @@ pub(super) fn replay(disk: &Disk) -> Result<Bytes, Error> {
     let inode = disk.inode(u64::from(disk.superblock.journal)).map_err(|error| error.at("journal"))?;
     let mut log = Log { disk, inode, run: None };
     let Some(settings) = Settings::read(&mut log)? else { return Ok(disk.bytes.clone()) };
-    let blocks = Walk::new(&settings).run(&mut log)?;
+    let (blocks, _) = Walk::new(&settings).run(&mut log)?;
     Ok(Arc::new(Replayed { base: disk.bytes.clone(), block_size: disk.superblock.block_size, blocks }))
+}
+
+/// Gives `write` what the journal holds, each block where it belongs, and at last the journal's superblock of an empty journal: what
+/// `jbd2_journal_recover` of the Linux kernel leaves.
+pub(super) fn empty(disk: &Disk, write: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    if disk.superblock.journal == 0 {
+        return Err(Error::Unsupported("work in a journal on another device".to_owned()));
+    }
+    let inode = disk.inode(u64::from(disk.superblock.journal)).map_err(|error| error.at("journal"))?;
+    let mut log = Log { disk, inode, run: None };
+    let Some(settings) = Settings::read(&mut log)? else { return Ok(()) };
+    let (mut head, place) = (log.read(0)?, log.place(0)?);
+    if be32(&head, 0x20) != 0 {
+        return Err(damaged(format!("it records error {}", be32(&head, 0x20))));
+    }
+    let (blocks, next) = Walk::new(&settings).run(&mut log)?;
+    let block_size = disk.superblock.block_size;
+    let replayed = Replayed { base: disk.bytes.clone(), block_size, blocks };
+    for at in replayed.blocks.keys().map(|block| block.saturating_mul(block_size)) {
+        write(at, &read_vec(&replayed, at, settings.block_size)?)?;
+    }
+    // The kernel leaves out one number, so that what is left of a torn transaction never fits.
+    put(&mut head, 0x18, &next.wrapping_add(1).to_be_bytes());
+    put(&mut head, 0x1c, &[0; 4]);
+    if settings.seed.is_some() {
+        let sum = crc32c_without(!0, part(&head, 0, 1024), 0xfc, 4);
+        put(&mut head, 0xfc, &sum.to_be_bytes());
+    }
+    write(place, &head)
+}
+
+/// Where the body of an empty journal lies, in blocks: everything but its superblock. Nothing where the journal is not empty.
+pub(super) fn body(disk: &Disk) -> Result<Vec<Range<u64>>, Error> {
+    let inode = disk.inode(u64::from(disk.superblock.journal)).map_err(|error| error.at("journal"))?;
+    let mut log = Log { disk, inode, run: None };
+    let empty = Settings::read(&mut log)?.is_none() && be32(&log.read(0)?, 0x20) == 0;
+    if !empty || disk.superblock.needs_recovery() {
+        return Ok(vec![]);
+    }
+    let runs = map::runs(disk, &log.inode)?;
+    Ok(runs.into_iter().map(|(from, run)| run.start.saturating_add(u64::from(from == 0))..run.end).collect())
 }
 
 fn damaged(what: impl std::fmt::Display) -> Error {
@@ -239,7 +281,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn run(mut self, log: &mut Log<'_>) -> Result<BTreeMap<u64, Copied>, Error> {
+    /// Walks to the log's end: what it restores, and the number that the next transaction would have had.
+    fn run(mut self, log: &mut Log<'_>) -> Result<(BTreeMap<u64, Copied>, u32), Error> {
         let settings = self.settings;
         let mut at = settings.start;
         let mut left = settings.end.saturating_sub(settings.first);
@@ -286,7 +329,7 @@ impl<'a> Walk<'a> {
             self.refuse_fast_commits(log)?;
         }
         self.blocks.retain(|block, copied| self.revoked.get(block).is_none_or(|revoked| after(copied.sequence, *revoked)));
-        Ok(self.blocks)
+        Ok((self.blocks, self.sequence))
     }
 
     /// Takes the tags of a descriptor, and steps over the blocks that they stand for. `false` when the log ends here.

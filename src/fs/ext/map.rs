@@ -8,6 +8,7 @@ use super::disk::Disk;
 use super::field::{joined, le16, le32};
 use super::inode::Inode;
 use crate::fs::Error;
+use std::ops::Range;
 
 /// Blocks that a file can have.
 const MOST: u64 = 1 << 32;
@@ -32,6 +33,29 @@ pub(super) fn run(disk: &Disk, inode: &Inode, block: u64) -> Result<Run, Error> 
         _ => Ok(run),
     }
 }
+
+/// Everything that a file's content occupies, in the order of the file: its first block in the file, and the blocks of the disk.
+pub(super) fn runs(disk: &Disk, inode: &Inode) -> Result<Vec<(u64, Range<u64>)>, Error> {
+    let end = inode.blocks(disk.superblock.block_size);
+    let (mut at, mut found, mut taken, mut steps) = (0, Vec::new(), 0_u64, 0_u64);
+    while at < end {
+        let run = run(disk, inode, at)?;
+        let count = run.count.min(end.saturating_sub(at));
+        if let Some(first) = run.first {
+            found.push((at, first..first.saturating_add(count)));
+            taken = taken.saturating_add(count);
+        }
+        (at, steps) = (at.saturating_add(count), steps.saturating_add(1));
+        // No block belongs to a file twice; and between blocks there are at most as many holes.
+        if taken > disk.superblock.blocks || steps > disk.superblock.blocks.saturating_mul(2).saturating_add(MOST_HOLES) {
+            return Err(inode.damaged("it has more blocks than there are"));
+        }
+    }
+    Ok(found)
+}
+
+/// Runs of holes that may follow each other: each ends where a block of pointers does.
+const MOST_HOLES: u64 = 1 << 20;
 
 /// Levels below a tree's root.
 const MAX_DEPTH: u16 = 5;

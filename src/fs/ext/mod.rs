@@ -10,18 +10,21 @@ mod content;
 mod directory;
 mod disk;
 mod field;
+mod free;
 mod inode;
 mod journal;
 mod map;
 mod superblock;
+mod sweep;
+pub(super) mod writing;
 
 use super::system::fold;
-use super::{Entry, Error, FileSystem, Node, NodeId, NodeKind, Usage};
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
 use crate::bytes::{Bytes, Cached, Memory, Overlay, int_usize, read_vec};
 use content::Content;
 use disk::Disk;
 use inode::Inode;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use superblock::Superblock;
 
@@ -34,13 +37,14 @@ const MAX_TARGET: u64 = 4096;
 pub(super) fn open(bytes: Bytes) -> Result<Arc<dyn FileSystem>, Error> {
     let superblock = Superblock::read(&*bytes)?;
     let clean = superblock.clean();
+    let recovered = superblock.needs_recovery();
     let mut disk = Disk { bytes: Arc::new(Cached::new(bytes)), superblock };
     if disk.superblock.needs_recovery() {
         let bytes = journal::replay(&disk)?;
         let superblock = Superblock::read(&*bytes)?;
         disk = Disk { bytes, superblock };
     }
-    Ok(Arc::new(Ext { disk: Arc::new(disk), clean }))
+    Ok(Arc::new(Ext { disk: Arc::new(disk), clean, recovered }))
 }
 
 /// An open file system.
@@ -49,6 +53,8 @@ struct Ext {
     disk: Arc<Disk>,
     /// As the disk has it, before recovery.
     clean: bool,
+    /// Whether its journal had to be replayed.
+    recovered: bool,
 }
 
 impl Ext {
@@ -132,6 +138,28 @@ impl FileSystem for Ext {
 
     fn attribute(&self, node: NodeId, name: &str) -> Result<Option<Vec<u8>>, Error> {
         attribute::get(&self.disk, &self.disk.inode(node.0)?, name)
+    }
+
+    fn attributes(&self, node: NodeId) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        attribute::all(&self.disk, &self.disk.inode(node.0)?)
+    }
+
+    fn extents(&self, file: NodeId) -> Result<Option<Vec<Extent>>, Error> {
+        let inode = self.of_kind(file, NodeKind::File)?;
+        if inode.inline() {
+            return Ok(None);
+        }
+        let size = self.disk.superblock.block_size;
+        let extent = |(from, blocks): (u64, Range<u64>)| {
+            let (from, start) = (from.saturating_mul(size), blocks.start.saturating_mul(size));
+            let len = blocks.end.saturating_mul(size).saturating_sub(start).min(inode.size.saturating_sub(from));
+            Extent { from, at: start..start.saturating_add(len) }
+        };
+        Ok(Some(map::runs(&self.disk, &inode)?.into_iter().map(extent).collect()))
+    }
+
+    fn free(&self) -> Result<Vec<Range<u64>>, Error> {
+        free::find(&self.disk, self.recovered)
     }
 
     fn usage(&self) -> Result<Usage, Error> {

@@ -6,6 +6,7 @@ use super::checksum::{crc32c, crc32c_without};
 use super::field::{byte, joined, le16, le32, part};
 use crate::bytes::{ReadAt, read_vec};
 use crate::fs::Error;
+use std::ops::Range;
 
 /// Where it lies, and how long it is.
 const OFFSET: u64 = 1024;
@@ -80,6 +81,10 @@ pub(super) struct Superblock {
     uuid: [u8; 16],
     /// Register that every checksum starts from.
     seed: u32,
+    /// Free blocks, as it counts them.
+    pub(super) free_blocks: u64,
+    /// Blocks that are kept behind descriptors for more of them.
+    reserved: u64,
 }
 
 impl Superblock {
@@ -168,6 +173,8 @@ impl Superblock {
             state: le16(raw, 0x3a),
             uuid,
             seed,
+            free_blocks: joined(high(0x158), le32(raw, 0xc)),
+            reserved: u64::from(le16(raw, 0xce)),
         })
     }
 
@@ -205,6 +212,45 @@ impl Superblock {
     /// The seed of metadata checksums, where there are any.
     pub(super) fn seed(&self) -> Option<u32> {
         (self.ro_compat & ro_compat::METADATA_CSUM != 0).then_some(self.seed)
+    }
+
+    /// Whether free space can be believed: the file system was unmounted, or has a journal, and no errors were found in it.
+    pub(super) const fn orderly(&self) -> bool {
+        (self.journal != 0 || self.state & STATE_VALID != 0) && self.state & STATE_ERRORS == 0
+    }
+
+    /// Whether a group's bitmaps may be left unwritten.
+    pub(super) const fn lazy(&self) -> bool {
+        self.ro_compat & (ro_compat::GDT_CSUM | ro_compat::METADATA_CSUM) != 0
+    }
+
+    /// The blocks of a group.
+    pub(super) fn group(&self, group: u64) -> Range<u64> {
+        let start = group.saturating_mul(self.blocks_per_group).saturating_add(self.first_data_block);
+        start..start.saturating_add(self.blocks_per_group).min(self.blocks)
+    }
+
+    /// Bits of a group's bitmap.
+    pub(super) fn clusters_per_group(&self) -> u64 {
+        self.blocks_per_group.checked_div(self.cluster).unwrap_or_default()
+    }
+
+    /// Blocks that a table of a group's inodes takes.
+    pub(super) fn table(&self) -> u64 {
+        self.inodes_per_group.saturating_mul(self.inode_size).div_ceil(self.block_size)
+    }
+
+    /// How many blocks at a group's beginning are copies of superblock and descriptors, or kept for them (`ext4_num_base_meta_blocks`).
+    pub(super) fn head(&self, group: u64) -> u64 {
+        let in_block = self.block_size.checked_div(self.descriptor_size).unwrap_or(1).max(1);
+        let copied = self.has_superblock(group);
+        let within = group.checked_rem(in_block).unwrap_or_default();
+        let meta = self.incompat & incompat::META_BG != 0;
+        if meta && group.checked_div(in_block).unwrap_or_default() >= self.first_meta_bg {
+            return u64::from(copied).saturating_add(u64::from(within <= 1 || within.saturating_add(1) == in_block));
+        }
+        let descriptors = if meta { self.first_meta_bg } else { self.groups.div_ceil(in_block) };
+        if copied { descriptors.saturating_add(1).saturating_add(self.reserved) } else { 0 }
     }
 
     /// Whether a group descriptor has the checksum that it should have.
