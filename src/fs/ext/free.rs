@@ -130,7 +130,7 @@ fn computed(disk: &Disk, group: u64, descriptor: &Descriptor) -> Vec<u8> {
 
 /// Fails if something free is where the file system keeps itself.
 fn apart(free: &[Range<u64>], fixed: Vec<Range<u64>>) -> Result<(), Error> {
-    for own in fixed {
+    for own in fixed.into_iter().filter(|own| !own.is_empty()) {
         let next = free.partition_point(|run| run.end <= own.start);
         if let Some(run) = free.get(next).filter(|run| run.start < own.end) {
             let at = run.start.max(own.start);

@@ -8,7 +8,7 @@ use super::checksum::{crc32, crc32c, crc32c_without};
 use super::disk::Disk;
 use super::field::{be16, be32, byte, joined, le16, le32, part, put};
 use super::inode::Inode;
-use super::map;
+use super::{Write, map};
 use crate::bytes::{Bytes, ReadAt, ReadError, check_bounds, int_u64, int_usize, read_vec};
 use crate::fs::Error;
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ pub(super) fn replay(disk: &Disk) -> Result<Bytes, Error> {
 
 /// Gives `write` what the journal holds, each block where it belongs, and at last the journal's superblock of an empty journal: what
 /// `jbd2_journal_recover` of the Linux kernel leaves.
-pub(super) fn empty(disk: &Disk, write: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+pub(super) fn empty(disk: &Disk, write: Write<'_>) -> Result<(), Error> {
     if disk.superblock.journal == 0 {
         return Err(Error::Unsupported("work in a journal on another device".to_owned()));
     }

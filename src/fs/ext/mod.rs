@@ -33,6 +33,9 @@ const ROOT: u64 = 2;
 /// The longest path, and so the longest target (`PATH_MAX`).
 const MAX_TARGET: u64 = 4096;
 
+/// Takes bytes, and where they go: an offset in bytes.
+type Write<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), Error>;
+
 /// Opens the file system.
 pub(super) fn open(bytes: Bytes) -> Result<Arc<dyn FileSystem>, Error> {
     let superblock = Superblock::read(&*bytes)?;

@@ -5,11 +5,9 @@ use super::directory::{TAIL, TAIL_TYPE, length};
 use super::disk::Disk;
 use super::field::{byte, le16, le32, put};
 use super::inode::{I_BLOCK, I_BLOCK_LENGTH, Inode};
-use super::{attribute, map, writing};
+use super::{Write, attribute, map, writing};
 use crate::fs::Error;
 use std::sync::Arc;
-
-type Write<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), Error>;
 
 /// Sweeps every block of entries of a directory; blocks of its index stay as they are.
 pub(super) fn directory(disk: &Arc<Disk>, inode: &Inode, filetype: bool, write: Write<'_>) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use super::disk::Disk;
 use super::field::{byte, joined, le16, le32, put};
 use super::inode::{Inode, seal};
 use super::superblock::Superblock;
-use super::{attribute, directory, journal, sweep};
+use super::{Write, attribute, directory, journal, sweep};
 use crate::bytes::{Scratch, ScratchError, read_vec};
 use crate::fs::{Error, NodeKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +122,11 @@ impl Times {
     pub(in crate::fs) fn for_new(&self) -> Self {
         let [.., a, b, c, d] = self.core;
         let [_, _, _, _, e, f, g, h, ..] = self.extra;
-        Self { core: [a, b, c, d, a, b, c, d, a, b, c, d], extra: [e, f, g, h, e, f, g, h, e, f, g, h], born: Some([a, b, c, d, e, f, g, h]) }
+        Self {
+            core: [a, b, c, d, a, b, c, d, a, b, c, d],
+            extra: [e, f, g, h, e, f, g, h, e, f, g, h],
+            born: Some([a, b, c, d, e, f, g, h]),
+        }
     }
 
     fn put(&self, raw: &mut [u8]) {
@@ -161,7 +165,8 @@ impl Ground {
         chain_can_be_freed(&disk, &raw)?;
         // Written last, made last, mounted last: whichever is the latest, so that it can be told from an inode's number.
         let seconds = |low: usize, high: usize| i64::from(le32(&raw, low)) | (i64::from(byte(&raw, high)) << 32);
-        let time = [(0x30, 0x274), (0x108, 0x276), (0x2c, 0x275)].map(|(low, high)| seconds(low, high)).into_iter().max().unwrap_or_default();
+        let time =
+            [(0x30, 0x274), (0x108, 0x276), (0x2c, 0x275)].map(|(low, high)| seconds(low, high)).into_iter().max().unwrap_or_default();
         let before = Before { compat, incompat, ro_compat, journal: le32(&raw, at::JOURNAL), time };
         put(&mut raw, at::COMPAT, &(compat & !HAS_JOURNAL).to_le_bytes());
         put(&mut raw, at::INCOMPAT, &(incompat & !(ENCRYPT | CASEFOLD)).to_le_bytes());
@@ -271,12 +276,7 @@ impl Ground {
 }
 
 /// Writes an inode's bytes back, its checksum made right.
-pub(super) fn write_inode(
-    disk: &Disk,
-    inode: &Inode,
-    mut raw: Vec<u8>,
-    write: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(super) fn write_inode(disk: &Disk, inode: &Inode, mut raw: Vec<u8>, write: Write<'_>) -> Result<(), Error> {
     if let Some(seed) = inode.seed {
         seal(seed, &mut raw);
     }
