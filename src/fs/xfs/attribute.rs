@@ -22,17 +22,14 @@ const MAX_VALUE: u32 = 64 * 1024;
 /// Levels of nodes at most.
 const MAX_DEPTH: u32 = 5;
 
-/// A name as it is stored: its namespace as a flag.
-struct Name<'a> {
-    flag: u8,
-    name: &'a [u8],
-}
+/// A parent pointer, which the kernel shows to nobody.
+const PARENT: u8 = 0x8;
 
-impl Name<'_> {
-    fn is(&self, flags: u8, name: &[u8]) -> bool {
-        flags & !LOCAL == self.flag && name == self.name
-    }
-}
+/// Which attributes are wanted, by the flags of their entry and their name.
+type Wanted<'a> = &'a dyn Fn(u8, &[u8]) -> bool;
+
+/// An attribute: the flags of its entry, its name, its value.
+type Found = (u8, Vec<u8>, Vec<u8>);
 
 /// A value, by its name: `security.selinux`. Access control lists are `trusted.SGI_ACL_FILE`, as they are stored.
 ///
@@ -46,35 +43,67 @@ pub(super) fn attribute(volume: &Volume, inode: &Inode, name: &str) -> Result<Op
         Some(("security", name)) => (SECURITY, name),
         _ => return Ok(None),
     };
-    let wanted = Name { flag, name: name.as_bytes() };
-    let Some(fork) = &inode.attributes else { return Ok(None) };
+    let found = gather(volume, inode, &|flags, stored| flags & !LOCAL == flag && stored == name.as_bytes(), true)?;
+    Ok(found.into_iter().next().map(|(_, _, value)| value))
+}
+
+/// All attributes with their values, sorted by name, named as [`attribute`] does; without parent pointers.
+///
+/// # Errors
+///
+/// When attributes are damaged, or have names that are not UTF-8.
+pub(super) fn attributes(volume: &Volume, inode: &Inode) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let mut all = Vec::new();
+    for (flags, name, value) in gather(volume, inode, &|flags, _| flags & PARENT == 0, false)? {
+        let space = match flags & !LOCAL {
+            0 => "user",
+            TRUSTED => "trusted",
+            SECURITY => "security",
+            other => return Err(inode.damaged(&format!("attributes: unknown flags {other:#x}"))),
+        };
+        let Ok(name) = std::str::from_utf8(&name) else {
+            return Err(Error::Unsupported(format!("inode {}: an attribute with a name that is not UTF-8", inode.number)));
+        };
+        all.push((format!("{space}.{name}"), value));
+    }
+    all.sort();
+    if all.array_windows::<2>().any(|[one, next]| one.0 == next.0) {
+        return Err(inode.damaged("attributes: one name twice"));
+    }
+    Ok(all)
+}
+
+/// The attributes that are wanted, only the first where that is enough.
+fn gather(volume: &Volume, inode: &Inode, wanted: Wanted, first: bool) -> Result<Vec<Found>, Error> {
+    let Some(fork) = &inode.attributes else { return Ok(vec![]) };
     match fork.format {
-        Format::Local => short(inode.fork(fork), &wanted).ok_or_else(|| inode.damaged("its attributes pass the end of the inode")),
-        Format::Extents if fork.extents == 0 => Ok(None),
+        Format::Local => short(inode.fork(fork), wanted).ok_or_else(|| inode.damaged("its attributes pass the end of the inode")),
+        Format::Extents if fork.extents == 0 => Ok(vec![]),
         _ => {
             let extents = extents(volume, inode, fork)?;
             disjoint(inode, &extents)?;
-            Blocks { volume, inode, extents }.find(&wanted)
+            Blocks { volume, inode, extents }.find(wanted, first)
         }
     }
 }
 
 /// Attributes in the inode; `None` where they are damaged.
-fn short(fork: &[u8], wanted: &Name) -> Option<Option<Vec<u8>>> {
+fn short(fork: &[u8], wanted: Wanted) -> Option<Vec<Found>> {
     let fork = fork.get(..usize::from(be16(fork, 0)))?;
     let mut at = 4_usize;
     part(fork, 0, at)?;
+    let mut found = Vec::new();
     for _ in 0..byte(fork, 2) {
         let [name_length, length, flags] = part(fork, at, 3)?.first_chunk::<3>()?;
         let name = part(fork, at.checked_add(3)?, usize::from(*name_length))?;
         let value = at.checked_add(3)?.checked_add(name.len())?;
         let content = part(fork, value, usize::from(*length))?;
-        if wanted.is(*flags, name) {
-            return Some(Some(content.to_vec()));
+        if wanted(*flags, name) {
+            found.push((*flags, name.to_vec(), content.to_vec()));
         }
         at = value.checked_add(content.len())?;
     }
-    Some(None)
+    Some(found)
 }
 
 /// Attributes in blocks.
@@ -101,7 +130,7 @@ impl Blocks<'_> {
     }
 
     /// Looks through the leaves from the first one on.
-    fn find(&self, wanted: &Name) -> Result<Option<Vec<u8>>, Error> {
+    fn find(&self, wanted: Wanted, first: bool) -> Result<Vec<Found>, Error> {
         let checked = self.volume.geometry.checked;
         let (leaf, node, count_at, entries) = if checked { (0x3bee, 0x3ebe, 56, 64_usize) } else { (0xfbee, 0xfebe, 12, 16) };
         let mut block = self.block(0, Header::INDEX)?;
@@ -117,22 +146,22 @@ impl Blocks<'_> {
         }
         // No chain of leaves is longer than the fork.
         let most: u64 = self.extents.iter().map(|extent| extent.count).sum();
+        let mut found = Vec::new();
         for _ in 0..most {
             if be16(&block, 8) != leaf {
                 return Err(self.damaged("no leaf where one should be"));
             }
-            if let Some(value) = self.leaf(&block, wanted)? {
-                return Ok(Some(value));
-            }
+            self.leaf(&block, wanted, &mut found)?;
             match be32(&block, 0) {
-                0 => return Ok(None),
+                _ if first && !found.is_empty() => return Ok(found),
+                0 => return Ok(found),
                 next => block = self.block(next, Header::INDEX)?,
             }
         }
         Err(self.damaged("leaves go round in a circle"))
     }
 
-    fn leaf(&self, block: &[u8], wanted: &Name) -> Result<Option<Vec<u8>>, Error> {
+    fn leaf(&self, block: &[u8], wanted: Wanted, found: &mut Vec<Found>) -> Result<(), Error> {
         let (count_at, entries) = if self.volume.geometry.checked { (56, 80) } else { (12, 32) };
         let count = usize::from(be16(block, count_at));
         let short = || self.damaged("an entry passes the end of its block");
@@ -146,17 +175,18 @@ impl Blocks<'_> {
             if flags & LOCAL != 0 {
                 let (length, name_length) = (usize::from(be16(record, 0)), usize::from(byte(record, 2)));
                 let name = part(record, 3, name_length).ok_or_else(short)?;
-                if wanted.is(flags, name) {
-                    return part(record, name_length.saturating_add(3), length).map(|value| Some(value.to_vec())).ok_or_else(short);
+                if wanted(flags, name) {
+                    let value = part(record, name_length.saturating_add(3), length).ok_or_else(short)?;
+                    found.push((flags, name.to_vec(), value.to_vec()));
                 }
             } else {
                 let name = part(record, 9, usize::from(byte(record, 8))).ok_or_else(short)?;
-                if wanted.is(flags, name) {
-                    return self.remote(be32(record, 0), be32(record, 4)).map(Some);
+                if wanted(flags, name) {
+                    found.push((flags, name.to_vec(), self.remote(be32(record, 0), be32(record, 4))?));
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// A value in blocks of its own.
@@ -199,7 +229,10 @@ mod tests {
         let len = fork.len();
         fork[1] = len as u8;
         fork.extend([0xff; 20]);
-        let find = |fork: &[u8], flag, name: &[u8]| short(fork, &Name { flag, name });
+        let find = |fork: &[u8], flag, name: &[u8]| {
+            let found = short(fork, &|flags, stored| flags & !LOCAL == flag && stored == name)?;
+            Some(found.into_iter().next().map(|(_, _, value)| value))
+        };
         assert_eq!(find(&fork, 0, b"a"), Some(Some(b"one".to_vec())));
         assert_eq!(find(&fork, SECURITY, b"selinux"), Some(Some(b"label".to_vec())));
         assert_eq!(find(&fork, TRUSTED, b"a"), Some(Some(vec![])));

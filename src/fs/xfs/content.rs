@@ -1,6 +1,6 @@
 //! The content of a file, read as it is asked for.
 
-use super::super::Error;
+use super::super::{Error, Extent as Place};
 use super::Volume;
 use super::extents::{Extent, extents};
 use super::inode::{Format, Inode};
@@ -20,6 +20,29 @@ pub(super) fn open(volume: &Volume, inode: &Inode) -> Result<Bytes, Error> {
     if inode.data.format == Format::Local {
         return Ok(Arc::new(Memory(inode.local().to_vec())));
     }
+    let runs = runs(volume, inode)?;
+    Ok(Arc::new(Content { bytes: volume.bytes.clone(), inode: inode.number, size: inode.node.size, runs }))
+}
+
+/// Where the content of a regular file lies, in whole blocks; `None` where it lies in its inode.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(super) fn places(volume: &Volume, inode: &Inode) -> Result<Option<Vec<Place>>, Error> {
+    if inode.realtime {
+        return Err(Error::Unsupported(format!("inode {}: its content lies on the realtime device", inode.number)));
+    }
+    if inode.data.format == Format::Local {
+        return Ok(None);
+    }
+    let end = inode.node.size.next_multiple_of(volume.geometry.block);
+    let place = |Run { from, len, at }: Run| Place { from, at: at..at.saturating_add(len.min(end.saturating_sub(from))) };
+    Ok(Some(runs(volume, inode)?.into_iter().map(place).collect()))
+}
+
+/// The pieces of a file that begin before its end, without what was never written.
+fn runs(volume: &Volume, inode: &Inode) -> Result<Vec<Run>, Error> {
     let block = volume.geometry.block;
     let mut runs: Vec<Run> = Vec::new();
     for Extent { file, start, count, unwritten } in extents(volume, inode, &inode.data)? {
@@ -32,7 +55,7 @@ pub(super) fn open(volume: &Volume, inode: &Inode) -> Result<Bytes, Error> {
             _ => runs.push(Run { from, len, at }),
         }
     }
-    Ok(Arc::new(Content { bytes: volume.bytes.clone(), inode: inode.number, size: inode.node.size, runs }))
+    Ok(runs)
 }
 
 /// Bytes of the file that lie in one piece on the disk.

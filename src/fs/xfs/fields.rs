@@ -3,7 +3,7 @@
 pub(super) use crate::fs::fields::{array, be16, be32, be64, byte, le16, le32, le64, part};
 
 /// Writes `from` at `at`, as far as there is room.
-pub(super) fn put(bytes: &mut [u8], at: usize, from: &[u8]) {
+pub(in crate::fs) fn put(bytes: &mut [u8], at: usize, from: &[u8]) {
     for (to, from) in bytes.iter_mut().skip(at).zip(from) {
         *to = *from;
     }
@@ -22,7 +22,7 @@ pub(super) fn sealed(bytes: &[u8], at: usize) -> bool {
 }
 
 /// Puts the checksum right.
-pub(super) fn seal(bytes: &mut [u8], at: usize) {
+pub(in crate::fs) fn seal(bytes: &mut [u8], at: usize) {
     let sum = checksum(bytes, at);
     put(bytes, at, &sum.to_le_bytes());
 }

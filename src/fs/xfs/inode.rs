@@ -9,15 +9,15 @@ use super::geometry::load;
 use std::ops::Range;
 
 /// Offset of the checksum of version 3.
-pub(super) const CHECKSUM: usize = 100;
+pub(in crate::fs) const CHECKSUM: usize = 100;
 /// Where the data fork begins: after the core of versions 1 and 2, of version 3.
 pub(super) const CORE_2: usize = 100;
-pub(super) const CORE_3: usize = 176;
+pub(in crate::fs) const CORE_3: usize = 176;
 
 /// `di_flags`: content lies on the realtime device.
 const REALTIME: u16 = 1;
 /// `di_flags2` bits.
-pub(super) const BIG_TIME: u64 = 1 << 3;
+pub(in crate::fs) const BIG_TIME: u64 = 1 << 3;
 pub(super) const LARGE_COUNTS: u64 = 1 << 4;
 
 /// What a fork holds.
@@ -154,7 +154,7 @@ fn format(raw: u8) -> Option<Format> {
 }
 
 /// Seconds since 1970. Big timestamps are nanoseconds since the earliest time that 32 bits of seconds can say.
-fn seconds(stored: [u8; 8], big: bool) -> i64 {
+pub(in crate::fs) fn seconds(stored: [u8; 8], big: bool) -> i64 {
     let whole = u64::from_be_bytes(stored);
     if big {
         i64::try_from(whole / 1_000_000_000).unwrap_or_default().saturating_add(i64::from(i32::MIN))

@@ -11,11 +11,11 @@ use super::geometry::Geometry;
 use crate::bytes::{ReadAt, int_u64, int_usize};
 use std::collections::BTreeMap;
 
-const BLOCK: usize = 512;
-const BLOCK_SIZE: u64 = 512;
-const MAGIC: [u8; 4] = 0xfeed_babe_u32.to_be_bytes();
+pub(super) const BLOCK: usize = 512;
+pub(super) const BLOCK_SIZE: u64 = 512;
+pub(super) const MAGIC: [u8; 4] = 0xfeed_babe_u32.to_be_bytes();
 /// Bytes of content that one block of a record's header keeps the first words of.
-const PER_HEADER: u64 = 32 * 1024;
+pub(super) const PER_HEADER: u64 = 32 * 1024;
 /// The longest record.
 const MAX_RECORD: u32 = 256 * 1024;
 /// Records that may have been under way when the machine stopped: `XLOG_MAX_ICLOGS`.
@@ -23,7 +23,7 @@ const UNDER_WAY: usize = 8;
 /// Blocks before the end of the live part that may be out of order: as many as so many of the longest records have.
 const WINDOW: u64 = 4096;
 /// `h_fmt`: written by a little-endian Linux.
-const LITTLE_ENDIAN: u32 = 1;
+pub(super) const LITTLE_ENDIAN: u32 = 1;
 
 /// Flags of operations.
 const START: u8 = 0x01;
@@ -31,7 +31,7 @@ const COMMIT: u8 = 0x02;
 const CONTINUES: u8 = 0x04;
 const CONTINUED: u8 = 0x08;
 const END: u8 = 0x10;
-const UNMOUNT: u8 = 0x20;
+pub(super) const UNMOUNT: u8 = 0x20;
 
 /// Bytes of transactions that are held at a time.
 const MAX_HELD: usize = 256 << 20;
@@ -41,9 +41,9 @@ const MAX_REGIONS: usize = 4096;
 /// A log.
 #[derive(Debug)]
 pub(super) struct Log<'a> {
-    bytes: &'a dyn ReadAt,
-    start: u64,
-    blocks: u64,
+    pub(super) bytes: &'a dyn ReadAt,
+    pub(super) start: u64,
+    pub(super) blocks: u64,
     uuid: [u8; 16],
 }
 
@@ -112,11 +112,7 @@ impl<'a> Log<'a> {
     ///
     /// When it cannot be found.
     pub(super) fn live(&self) -> Result<Option<Live>, Error> {
-        let Some(head) = self.written()? else { return Ok(None) };
-        let Some(last) = self.before(head)? else { return Err(damaged(head, "no record before the end")) };
-        // A record that was being written when the machine stopped does not count.
-        let whole = self.distance(last, head) == self.record(last)?.blocks;
-        let head = self.untorn(if whole { head } else { last })?;
+        let Some(head) = self.head()? else { return Ok(None) };
         let Some(last) = self.before(head)? else { return Err(damaged(head, "no record before the end")) };
         let record = self.record(last)?;
         if self.distance(last, head) != record.blocks {
@@ -131,6 +127,19 @@ impl<'a> Log<'a> {
             return Err(damaged(last, "the oldest record that it names lies outside"));
         }
         Ok(Some(Live { tail, head }))
+    }
+
+    /// The block behind the last record that counts; `None` in a log that was never written to.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be found.
+    pub(super) fn head(&self) -> Result<Option<u64>, Error> {
+        let Some(head) = self.written()? else { return Ok(None) };
+        let Some(last) = self.before(head)? else { return Err(damaged(head, "no record before the end")) };
+        // A record that was being written when the machine stopped does not count.
+        let whole = self.distance(last, head) == self.record(last)?.blocks;
+        self.untorn(if whole { head } else { last }).map(Some)
     }
 
     /// Where the newest round ends; `None` in a log that was never written to.
@@ -172,7 +181,7 @@ impl<'a> Log<'a> {
     }
 
     /// The round that a block was written in.
-    fn round(&self, block: u64) -> Result<u32, Error> {
+    pub(super) fn round(&self, block: u64) -> Result<u32, Error> {
         let mut start = [0; 8];
         self.bytes.read_at(self.at(block), &mut start)?;
         Ok(be32(&start, if start.starts_with(&MAGIC) { 4 } else { 0 }))
@@ -377,7 +386,7 @@ impl Transaction {
 }
 
 /// The checksum of a record: its header with the field blank, the words of further headers, the content as it was written.
-fn checksum(headers: &[u8], header: usize, content: &[u8]) -> u32 {
+pub(super) fn checksum(headers: &[u8], header: usize, content: &[u8]) -> u32 {
     let first = part(headers, 0, header).unwrap_or_default();
     let mut sum = crc32c::crc32c(first.get(..32).unwrap_or_default());
     sum = crc32c::crc32c_append(sum, &[0; 4]);

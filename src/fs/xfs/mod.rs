@@ -1,6 +1,6 @@
 //! XFS, versions 4 and 5.
 //!
-//! Read with nothing but its superblock, inodes, extents, directories and attributes; what only writers need (free space, reverse maps,
+//! Read with nothing but its superblock, inodes, extents, directories, attributes and free space; what only writers need (reverse maps,
 //! references, quotas, hashes of names) is not looked at. A log that holds work is replayed in memory first ([`log`], [`replay`]).
 //! Metadata of version 5 is believed only with its checksum, its owner and its place.
 //!
@@ -11,18 +11,24 @@ mod content;
 mod directory;
 mod extents;
 mod fields;
+mod free;
 mod geometry;
 mod inode;
+mod layout;
 mod log;
 mod replay;
 
-use super::{Entry, Error, FileSystem, Node, NodeId, NodeKind, Usage};
-use crate::bytes::{Bytes, Cached, int_usize};
-use fields::{array, be32, be64, sealed};
+pub(super) use fields::{put, seal};
+pub(super) use inode::{BIG_TIME, CHECKSUM, CORE_3, seconds};
+pub(super) use layout::{Layout, cannot_write};
+
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
+use crate::bytes::{Bytes, Cached};
+use fields::{array, be64, sealed};
 use geometry::{Geometry, load};
 use inode::Inode;
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// Groups whose free space is counted one by one; a file system with more (of 16 MiB each at least) counts on its superblock.
@@ -96,6 +102,16 @@ struct Xfs {
     unsettled: BTreeSet<u64>,
 }
 
+impl Xfs {
+    /// Fails where the attributes of a node cannot be known.
+    fn settled(&self, node: NodeId) -> Result<(), Error> {
+        if self.unsettled.contains(&node.0) {
+            return Err(Error::Unsupported(format!("inode {}: the log leaves its attributes half changed", node.0)));
+        }
+        Ok(())
+    }
+}
+
 impl FileSystem for Xfs {
     fn kind(&self) -> &'static str {
         "xfs"
@@ -138,10 +154,25 @@ impl FileSystem for Xfs {
     }
 
     fn attribute(&self, node: NodeId, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        if self.unsettled.contains(&node.0) {
-            return Err(Error::Unsupported(format!("inode {}: the log leaves its attributes half changed", node.0)));
-        }
+        self.settled(node)?;
         attribute::attribute(&self.volume, &Inode::read(&self.volume, node.0)?, name)
+    }
+
+    fn attributes(&self, node: NodeId) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        self.settled(node)?;
+        attribute::attributes(&self.volume, &Inode::read(&self.volume, node.0)?)
+    }
+
+    fn extents(&self, file: NodeId) -> Result<Option<Vec<Extent>>, Error> {
+        let inode = Inode::read(&self.volume, file.0)?;
+        if inode.node.kind != NodeKind::File {
+            return Err(inode.damaged("is not a regular file"));
+        }
+        content::places(&self.volume, &inode)
+    }
+
+    fn free(&self) -> Result<Vec<Range<u64>>, Error> {
+        free::free(&self.volume, self.clean)
     }
 
     fn usage(&self) -> Result<Usage, Error> {
@@ -152,7 +183,7 @@ impl FileSystem for Xfs {
             // Counters of the superblock lag behind those of the groups while a file system is mounted.
             let mut free = 0_u64;
             for group in 0..geometry.groups {
-                free = free.saturating_add(free_blocks(&self.volume, group)?);
+                free = free.saturating_add(free::Group::read(&self.volume, group)?.free());
             }
             free
         };
@@ -165,22 +196,4 @@ impl FileSystem for Xfs {
     fn clean(&self) -> Result<bool, Error> {
         Ok(self.clean)
     }
-}
-
-/// Free blocks of an allocation group: `struct xfs_agf`. Blocks kept for its own trees count as free.
-fn free_blocks(volume: &Volume, group: u64) -> Result<u64, Error> {
-    let geometry = &volume.geometry;
-    let damaged = |what: &str| Error::Damaged(format!("free space of allocation group {group}: {what}"));
-    let header = load(&*volume.bytes, geometry.group_at(group).saturating_add(geometry.sector), int_usize(geometry.sector))?;
-    if !header.starts_with(b"XAGF") || u64::from(be32(&header, 8)) != group {
-        return Err(damaged("no header"));
-    }
-    if geometry.checked && !sealed(&header, 216) {
-        return Err(damaged("checksum is wrong"));
-    }
-    let free = [48, 52, 60].iter().fold(0_u64, |sum, at| sum.saturating_add(u64::from(be32(&header, *at))));
-    if free > geometry.group_length(group) {
-        return Err(damaged("more than all of its blocks"));
-    }
-    Ok(free)
 }

@@ -1,0 +1,383 @@
+//! Changes to XFS of version 5, by the crate `rust-fs-xfs`.
+//!
+//! The crate knows allocation, directories and attributes; what it takes from the clock is put right here, in the inodes themselves, once
+//! all is done: a node that stays keeps its times, and a new one takes that of its directory. An inode that is freed is blanked behind its
+//! core, where targets of short symlinks, names of short directories and attributes were. Blocks that are freed keep what they hold.
+//!
+//! The log is ended as after an unmount, and blanked: it holds metadata only, so old names and symlink targets, never the content of
+//! files. A log of more than 128 MiB is ended but not blanked.
+//!
+//! Refused by name: version 4; a log that holds work, and inodes that were deleted while open; quotas that are accounted for; names that
+//! fold case; parent pointers; a metadata directory; content on the realtime device; a removed file or symlink whose extents are a tree,
+//! unless it is a file; a removed directory whose extents are a tree; a new file where its directory hands down an access control list.
+//! A new file is made in the allocation group of its directory, and fails where that has no room for an inode or for a longer
+//! directory, even if another one has. Content is written in as many pieces as fit the inode.
+
+mod device;
+
+use super::super::fields::{be16, be32, be64};
+use super::super::xfs::{BIG_TIME, CHECKSUM, CORE_3, Layout, cannot_write, put, seal, seconds};
+use super::super::{Error, NodeId};
+use super::{Editor, NewFile};
+use crate::bytes::Scratch;
+use device::Device;
+use fs_xfs::Filesystem;
+use fs_xfs::attr_write::XattrMode;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Access, content, status: the three times in the middle of a core; when it was made stands at its end.
+const TIMES: std::ops::Range<usize> = 32..56;
+const MODIFIED: usize = 40;
+const MADE: usize = 144;
+
+/// `di_flags`: content on the realtime device; immutable; append-only.
+const REALTIME: u16 = 0x1;
+const IMMUTABLE: u16 = 0x8;
+const APPEND: u16 = 0x10;
+/// `di_flags2`: extents may be shared; what the inode must say itself.
+const SHARED: u64 = 0x2;
+/// Where `di_flags2` stands.
+const FLAGS_2: usize = 120;
+
+/// Types in a mode.
+const TYPE: u16 = 0o170_000;
+const FILE: u16 = 0o100_000;
+const DIRECTORY: u16 = 0o040_000;
+
+/// An attribute that hands down access control lists.
+const HANDED_DOWN: &[u8] = b"trusted.SGI_ACL_DEFAULT";
+
+/// Opens for changes.
+pub(super) fn open(scratch: Arc<Scratch>) -> Result<Box<dyn Editor>, Error> {
+    let layout = Layout::open(&scratch)?;
+    let device = Arc::new(Device::new(scratch.clone(), &layout));
+    let writer = ask(&device, || Filesystem::mount_rw(device.clone()))?;
+    Ok(Box::new(Xfs { scratch, layout, device, writer, touched: BTreeMap::new(), failed: false }))
+}
+
+/// What becomes of an inode in the end.
+#[derive(Debug, Clone)]
+enum Fate {
+    /// It stays, with these times.
+    Stays([u8; 24]),
+    /// It is freed.
+    Freed,
+    /// It is new.
+    New {
+        mode: u16,
+        uid: u32,
+        gid: u32,
+        /// Seconds and nanoseconds since 1970.
+        time: (i64, u32),
+    },
+}
+
+/// A file system of version 5.
+struct Xfs {
+    scratch: Arc<Scratch>,
+    layout: Layout,
+    device: Arc<Device>,
+    writer: Filesystem,
+    touched: BTreeMap<u64, Fate>,
+    /// Whether a change failed, perhaps halfway.
+    failed: bool,
+}
+
+impl fmt::Debug for Xfs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Xfs").field("layout", &self.layout).field("touched", &self.touched).finish_non_exhaustive()
+    }
+}
+
+/// Lets the writer do something. What it does on damaged metadata that nobody thought of must not end the program.
+fn ask<T>(device: &Device, act: impl FnOnce() -> fs_xfs::Result<T>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(device.failure().unwrap_or_else(|| of_writer(&error))),
+        Err(_panic) => Err(Error::Damaged("metadata that its writer stumbles over; run xfs_repair".to_owned())),
+    }
+}
+
+/// The writer's errors, in our words where it has none of its own.
+fn of_writer(error: &fs_xfs::Error) -> Error {
+    use fs_xfs::Error as E;
+    match error {
+        E::NoSpace(_) => Error::Full("its allocation groups have too few free blocks".to_owned()),
+        E::UnsupportedFeature(what) => Error::Unsupported(what.clone()),
+        E::DirtyLog => Error::Unsupported(
+            "changing an XFS with inodes that were deleted while open: start the machine and shut it down cleanly, or run xfs_repair, first"
+                .to_owned(),
+        ),
+        other => Error::Damaged(other.to_string()),
+    }
+}
+
+impl Xfs {
+    /// An inode as it is by now.
+    fn inode(&self, number: u64) -> Result<Vec<u8>, Error> {
+        ask(&self.device, || self.writer.read_inode_raw(number).map(|(_, raw)| raw))
+    }
+
+    /// Remembers the times of an inode that stays, unless it is known already.
+    fn stays(&mut self, number: u64, raw: &[u8]) {
+        if !matches!(self.touched.get(&number), Some(Fate::Stays(_) | Fate::New { .. })) {
+            let times = raw.get(TIMES).and_then(|times| times.first_chunk()).copied().unwrap_or([0; 24]);
+            self.touched.insert(number, Fate::Stays(times));
+        }
+    }
+
+    /// Fails where the guest has forbidden changes.
+    fn allowed(number: u64, raw: &[u8], forbidden: u16) -> Result<(), Error> {
+        let flags = be16(raw, 90) & forbidden;
+        if flags & IMMUTABLE != 0 {
+            return Err(Error::Protected(format!("inode {number} is immutable")));
+        }
+        if flags & APPEND != 0 {
+            return Err(Error::Protected(format!("inode {number} is append-only")));
+        }
+        Ok(())
+    }
+
+    /// A directory that is to be changed.
+    fn directory(&self, number: u64, forbidden: u16) -> Result<Vec<u8>, Error> {
+        let raw = self.inode(number)?;
+        if be16(&raw, 2) & TYPE != DIRECTORY {
+            return Err(Error::Damaged(format!("inode {number}: is not a directory")));
+        }
+        Self::allowed(number, &raw, forbidden)?;
+        Ok(raw)
+    }
+
+    /// Takes all blocks from a file, those behind its end too.
+    fn empty(&self, number: u64, raw: &[u8]) -> Result<(), Error> {
+        if be16(raw, 90) & REALTIME != 0 {
+            return Err(Error::Unsupported(format!("changing inode {number}, whose content lies on the realtime device")));
+        }
+        let extents = ask(&self.device, || self.writer.read_inode(number).map(|inode| inode.nextents))?;
+        if extents > 0 {
+            ask(&self.device, || self.writer.truncate_to_zero(number))?;
+        } else if be64(raw, 56) > 0 {
+            ask(&self.device, || self.writer.truncate_to(number, 0))?;
+        }
+        if be64(raw, FLAGS_2) & SHARED != 0 {
+            // Nothing is shared where there is nothing; the writer leaves the mark, and refuses to write then.
+            ask(&self.device, || self.writer.sync())?;
+            self.change(number, |raw| {
+                let flags = be64(raw, FLAGS_2) & !SHARED;
+                put(raw, FLAGS_2, &flags.to_be_bytes());
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Fills a file that has no blocks.
+    fn fill(&self, number: u64, content: &[u8]) -> Result<(), Error> {
+        if !content.is_empty() {
+            ask(&self.device, || self.writer.write(number, 0, content))?;
+        }
+        Ok(())
+    }
+
+    /// Changes an inode where it lies, which the writer must have nothing newer of.
+    fn change(&self, number: u64, change: impl FnOnce(&mut [u8])) -> Result<(), Error> {
+        let (at, mut raw) = self.layout.inode(&self.scratch, number)?;
+        change(&mut raw);
+        seal(&mut raw, CHECKSUM);
+        self.scratch.write_at(at, &raw).map_err(cannot_write)
+    }
+
+    fn try_write(&mut self, number: u64, content: &[u8]) -> Result<(), Error> {
+        let raw = self.inode(number)?;
+        if be16(&raw, 2) & TYPE != FILE {
+            return Err(Error::Damaged(format!("inode {number}: is not a regular file")));
+        }
+        Self::allowed(number, &raw, IMMUTABLE | APPEND)?;
+        self.stays(number, &raw);
+        self.empty(number, &raw)?;
+        self.fill(number, content)
+    }
+
+    fn try_remove(&mut self, parent: u64, name: &[u8]) -> Result<(), Error> {
+        let directory = self.directory(parent, IMMUTABLE | APPEND)?;
+        let found = ask(&self.device, || {
+            let (inode, raw) = self.writer.read_inode_raw(parent)?;
+            match self.writer.lookup(&inode, &raw, name) {
+                Err(fs_xfs::Error::NotFound) => Ok(None),
+                other => other.map(Some),
+            }
+        })?;
+        let node = found.ok_or_else(|| Error::Damaged(format!("directory {parent}: the name to be removed is not in it")))?;
+        let raw = self.inode(node.ino)?;
+        Self::allowed(node.ino, &raw, IMMUTABLE | APPEND)?;
+        if node.is_realtime() {
+            return Err(Error::Unsupported(format!("removing inode {}, whose content lies on the realtime device", node.ino)));
+        }
+        self.stays(parent, &directory);
+        if node.is_dir() {
+            let removed = ask(&self.device, || match self.writer.remove_directory(parent, name) {
+                Err(fs_xfs::Error::DirectoryNotEmpty) => Ok(false),
+                other => other.map(|_| true),
+            })?;
+            if !removed {
+                return Err(Error::Unsupported(format!("removing directory {}, which is not empty", node.ino)));
+            }
+            self.touched.insert(node.ino, Fate::Freed);
+            return Ok(());
+        }
+        let last = node.nlink <= 1;
+        // A tree of extents is taken apart first, and so is what another file shares.
+        if last && node.is_regular_file() {
+            self.empty(node.ino, &raw)?;
+        }
+        ask(&self.device, || self.writer.unlink_file(parent, name))?;
+        if last {
+            self.touched.insert(node.ino, Fate::Freed);
+        } else {
+            self.stays(node.ino, &raw);
+        }
+        Ok(())
+    }
+
+    fn try_create(&mut self, parent: u64, name: &[u8], new: &NewFile<'_>) -> Result<NodeId, Error> {
+        let directory = self.directory(parent, IMMUTABLE)?;
+        let handed_down = ask(&self.device, || {
+            let (inode, raw) = self.writer.read_inode_raw(parent)?;
+            self.writer.get_xattr(&inode, &raw, HANDED_DOWN)
+        })?;
+        if handed_down.is_some() {
+            return Err(Error::Unsupported(format!("a new file in directory {parent}, which hands down an access control list")));
+        }
+        self.stays(parent, &directory);
+        let (number, _) = ask(&self.device, || match self.writer.create_file(parent, name, new.mode & 0o7777) {
+            Err(fs_xfs::Error::AlreadyExists) => Ok((0, 0)),
+            other => other,
+        })?;
+        if number == 0 {
+            return Err(Error::Damaged(format!("directory {parent}: the name to be made is in it already")));
+        }
+        let time = time(&directory);
+        self.touched.insert(number, Fate::New { mode: new.mode & 0o7777, uid: new.uid, gid: new.gid, time });
+        for (name, value) in new.attributes {
+            ask(&self.device, || self.writer.set_xattr(number, name.as_bytes(), value, XattrMode::Create))?;
+        }
+        self.fill(number, new.content)?;
+        Ok(NodeId(number))
+    }
+
+    /// Remembers that a change failed.
+    fn ended<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        self.failed |= result.is_err();
+        result
+    }
+
+    /// Fails after a change that failed: what came of it is not known.
+    fn whole(&self) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::Unsupported("going on after a change that failed".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Editor for Xfs {
+    fn write(&mut self, file: NodeId, content: &[u8]) -> Result<(), Error> {
+        self.whole()?;
+        let result = self.try_write(file.0, content);
+        self.ended(result)
+    }
+
+    fn remove(&mut self, directory: NodeId, name: &[u8]) -> Result<(), Error> {
+        self.whole()?;
+        let result = self.try_remove(directory.0, name);
+        self.ended(result)
+    }
+
+    fn create(&mut self, directory: NodeId, name: &[u8], new: &NewFile<'_>) -> Result<NodeId, Error> {
+        self.whole()?;
+        let result = self.try_create(directory.0, name, new);
+        self.ended(result)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        self.whole()?;
+        let Self { scratch, layout, device, writer, touched, .. } = *self;
+        ask(&device, || writer.unmount())?;
+        for (number, fate) in touched {
+            let (at, mut raw) = layout.inode(&scratch, number)?;
+            settle(&mut raw, &fate);
+            seal(&mut raw, CHECKSUM);
+            scratch.write_at(at, &raw).map_err(cannot_write)?;
+        }
+        layout.close(&scratch)
+    }
+}
+
+/// Puts into an inode what the writer cannot know.
+fn settle(raw: &mut [u8], fate: &Fate) {
+    match fate {
+        Fate::Stays(times) => put(raw, TIMES.start, times),
+        Fate::Freed => raw.get_mut(CORE_3..).unwrap_or_default().fill(0),
+        Fate::New { mode, uid, gid, time } => {
+            let kind = be16(raw, 2) & TYPE;
+            put(raw, 2, &(kind | mode).to_be_bytes());
+            put(raw, 8, &uid.to_be_bytes());
+            put(raw, 12, &gid.to_be_bytes());
+            // A freed inode keeps its project and its hints for the sizes of extents.
+            put(raw, 20, &[0; 4]);
+            put(raw, 72, &[0; 4]);
+            put(raw, 124, &[0; 4]);
+            let stored = stored(*time, be64(raw, FLAGS_2) & BIG_TIME != 0);
+            for at in [TIMES.start, MODIFIED, MODIFIED.saturating_add(8), MADE] {
+                put(raw, at, &stored);
+            }
+        }
+    }
+}
+
+/// When the content of an inode last changed.
+fn time(raw: &[u8]) -> (i64, u32) {
+    let (stored, big) = (be64(raw, MODIFIED), be64(raw, FLAGS_2) & BIG_TIME != 0);
+    let fraction = if big { u32::try_from(stored % 1_000_000_000).unwrap_or_default() } else { be32(raw, MODIFIED.saturating_add(4)) };
+    (seconds(stored.to_be_bytes(), big), fraction)
+}
+
+/// A time as an inode has it. A time behind what 32 bits of seconds can say becomes the last one that they can.
+fn stored((seconds, fraction): (i64, u32), big: bool) -> [u8; 8] {
+    if big {
+        let whole = u64::try_from(seconds.saturating_sub(i64::from(i32::MIN))).unwrap_or_default();
+        return whole.saturating_mul(1_000_000_000).saturating_add(u64::from(fraction)).to_be_bytes();
+    }
+    let seconds = i32::try_from(seconds).unwrap_or(if seconds < 0 { i32::MIN } else { i32::MAX });
+    let mut stored = [0; 8];
+    put(&mut stored, 0, &seconds.to_be_bytes());
+    put(&mut stored, 4, &fraction.to_be_bytes());
+    stored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_survive_in_both_forms() {
+        for big in [false, true] {
+            for moment in [(0, 0), (1_700_000_000, 999_999_999), (-5, 7), (i64::from(i32::MIN), 0), (i64::from(i32::MAX), 1)] {
+                let mut raw = vec![0; 176];
+                put(&mut raw, FLAGS_2, &(if big { BIG_TIME } else { 0 }).to_be_bytes());
+                put(&mut raw, MODIFIED, &stored(moment, big));
+                assert_eq!(time(&raw), moment, "{big}");
+            }
+        }
+        assert_eq!(stored((1 << 40, 3), false), [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn a_freed_inode_is_blank_behind_its_core() {
+        let mut raw = vec![9; 512];
+        settle(&mut raw, &Fate::Freed);
+        assert!(raw[..CORE_3].iter().all(|byte| *byte == 9) && raw[CORE_3..].iter().all(|byte| *byte == 0));
+    }
+}
