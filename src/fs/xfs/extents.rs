@@ -39,17 +39,35 @@ impl Extent {
 ///
 /// When they are damaged, or more than are read.
 pub(super) fn extents(volume: &Volume, inode: &Inode, fork: &Fork) -> Result<Vec<Extent>, Error> {
+    with_nodes(volume, inode, fork).map(|(found, _)| found)
+}
+
+/// Blocks that a fork takes, with those of its tree of extents.
+///
+/// # Errors
+///
+/// As [`extents`].
+pub(super) fn blocks(volume: &Volume, inode: &Inode, fork: &Fork) -> Result<u64, Error> {
+    if matches!(fork.format, Format::Local | Format::Device) {
+        return Ok(0);
+    }
+    let (found, nodes) = with_nodes(volume, inode, fork)?;
+    Ok(found.iter().map(|extent| extent.count).fold(nodes, u64::saturating_add))
+}
+
+/// The extents of a fork, and how many blocks the tree of them takes.
+fn with_nodes(volume: &Volume, inode: &Inode, fork: &Fork) -> Result<(Vec<Extent>, u64), Error> {
     let bytes = inode.fork(fork);
     if fork.extents > MAX_EXTENTS {
         return Err(Error::Unsupported(format!("inode {}: more than {MAX_EXTENTS} extents", inode.number)));
     }
-    let mut found = Vec::new();
+    let (mut found, mut nodes) = (Vec::new(), 0);
     match fork.format {
         Format::Extents => add(volume, inode, &mut found, bytes, fork.extents)?,
-        Format::Tree => tree(volume, inode, fork, &mut found)?,
+        Format::Tree => nodes = tree(volume, inode, fork, &mut found)?,
         Format::Local | Format::Device => return Err(inode.damaged("content is neither extents nor a tree of them")),
     }
-    Ok(found)
+    Ok((found, nodes))
 }
 
 /// Adds `count` records.
@@ -77,17 +95,18 @@ fn add(volume: &Volume, inode: &Inode, found: &mut Vec<Extent>, records: &[u8], 
     Ok(())
 }
 
-/// Adds the records in the leaves of a tree. Each block must have records and extents must be in order, so no cycle goes unseen.
-fn tree(volume: &Volume, inode: &Inode, fork: &Fork, found: &mut Vec<Extent>) -> Result<(), Error> {
+/// Adds the records in the leaves of a tree, and counts its nodes. Each block must have records and extents must be in order, so no cycle goes unseen.
+fn tree(volume: &Volume, inode: &Inode, fork: &Fork, found: &mut Vec<Extent>) -> Result<u64, Error> {
     let root = inode.fork(fork);
     let level = be16(root, 0);
     if level == 0 || level > MAX_LEVELS {
         return Err(inode.damaged("impossible depth of its tree of extents"));
     }
     let header = if volume.geometry.checked { 72 } else { 24 };
-    let mut waiting = Vec::new();
+    let (mut waiting, mut nodes) = (Vec::new(), 0_u64);
     descend(inode, &mut waiting, root.get(4..).unwrap_or_default(), be16(root, 2), level)?;
     while let Some((block, level)) = waiting.pop() {
+        nodes = nodes.saturating_add(1);
         let damaged = |what: &str| inode.damaged(&format!("block {block} of its tree of extents: {what}"));
         let at = volume.geometry.place(block, 1).ok_or_else(|| damaged("lies outside"))?;
         let node = load(&*volume.bytes, at, volume.geometry.block_len())?;
@@ -111,7 +130,7 @@ fn tree(volume: &Volume, inode: &Inode, fork: &Fork, found: &mut Vec<Extent>) ->
     if u64::try_from(found.len()) != Ok(fork.extents) {
         return Err(inode.damaged("fewer extents than it counts"));
     }
-    Ok(())
+    Ok(nodes)
 }
 
 /// Remembers the children of a node, the first one last: keys of 8 bytes, then as many pointers, each array as long as fits.

@@ -8,6 +8,8 @@
 use super::super::Error;
 use super::fields::{be16, be32, put};
 use super::geometry::{Geometry, load};
+use super::inode::Inode;
+use super::{Volume, extents};
 use super::log::{self, BLOCK, BLOCK_SIZE, Log};
 use super::replay;
 use crate::bytes::{Bytes, Scratch, ScratchError, int_u64, int_usize};
@@ -98,6 +100,18 @@ impl Layout {
     pub(in crate::fs) fn inode(&self, scratch: &Scratch, number: u64) -> Result<(u64, Vec<u8>), Error> {
         let at = self.geometry.inode_at(number).ok_or_else(|| Error::Damaged(format!("inode {number}: lies outside")))?;
         Ok((at, load(scratch, at, self.geometry.inode_len())?))
+    }
+
+    /// Blocks that both forks of an inode take, which the inode itself should count.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub(in crate::fs) fn blocks(&self, scratch: &Arc<Scratch>, number: u64) -> Result<u64, Error> {
+        let volume = Volume { bytes: scratch.clone(), geometry: self.geometry.clone() };
+        let inode = Inode::read(&volume, number)?;
+        let attributes = inode.attributes.as_ref().map_or(Ok(0), |fork| extents::blocks(&volume, &inode, fork))?;
+        Ok(extents::blocks(&volume, &inode, &inode.data)?.saturating_add(attributes))
     }
 
     /// Leaves nothing in the log but that all is in order.

@@ -15,7 +15,7 @@
 
 mod device;
 
-use super::super::fields::{be16, be32, be64};
+use super::super::fields::{array, be16, be32, be64};
 use super::super::xfs::{BIG_TIME, CHECKSUM, CORE_3, Layout, cannot_write, put, seal, seconds};
 use super::super::{Error, NodeId};
 use super::{Editor, NewFile};
@@ -32,6 +32,8 @@ use std::sync::Arc;
 const TIMES: std::ops::Range<usize> = 32..56;
 const MODIFIED: usize = 40;
 const MADE: usize = 144;
+/// Blocks of both forks.
+const BLOCKS: usize = 64;
 
 /// `di_flags`: content on the realtime device; immutable; append-only.
 const REALTIME: u16 = 0x1;
@@ -63,8 +65,8 @@ pub(super) fn open(scratch: Arc<Scratch>) -> Result<Box<dyn Editor>, Error> {
 enum Fate {
     /// It stays, with these times.
     Stays([u8; 24]),
-    /// It is freed.
-    Freed,
+    /// It is freed, and had these times until then, and this one from when it was made.
+    Freed([u8; 24], [u8; 8]),
     /// It is new.
     New {
         mode: u16,
@@ -123,10 +125,17 @@ impl Xfs {
 
     /// Remembers the times of an inode that stays, unless it is known already.
     fn stays(&mut self, number: u64, raw: &[u8]) {
-        if !matches!(self.touched.get(&number), Some(Fate::Stays(_) | Fate::New { .. })) {
-            let times = raw.get(TIMES).and_then(|times| times.first_chunk()).copied().unwrap_or([0; 24]);
-            self.touched.insert(number, Fate::Stays(times));
-        }
+        self.touched.entry(number).or_insert_with(|| Fate::Stays(array(raw, TIMES.start)));
+    }
+
+    /// Remembers that an inode is freed.
+    fn freed(&mut self, number: u64, raw: &[u8]) {
+        let (times, made) = match self.touched.get(&number) {
+            Some(Fate::Stays(times)) => (*times, array(raw, MADE)),
+            Some(Fate::New { .. }) => ([0; 24], [0; 8]),
+            Some(Fate::Freed(..)) | None => (array(raw, TIMES.start), array(raw, MADE)),
+        };
+        self.touched.insert(number, Fate::Freed(times, made));
     }
 
     /// Fails where the guest has forbidden changes.
@@ -224,7 +233,7 @@ impl Xfs {
             if !removed {
                 return Err(Error::Unsupported(format!("removing directory {}, which is not empty", node.ino)));
             }
-            self.touched.insert(node.ino, Fate::Freed);
+            self.freed(node.ino, &raw);
             return Ok(());
         }
         let last = node.nlink <= 1;
@@ -234,7 +243,7 @@ impl Xfs {
         }
         ask(&self.device, || self.writer.unlink_file(parent, name))?;
         if last {
-            self.touched.insert(node.ino, Fate::Freed);
+            self.freed(node.ino, &raw);
         } else {
             self.stays(node.ino, &raw);
         }
@@ -251,6 +260,11 @@ impl Xfs {
             return Err(Error::Unsupported(format!("a new file in directory {parent}, which hands down an access control list")));
         }
         self.stays(parent, &directory);
+        // The writer has put the clock's time into a directory that was changed before.
+        let mut unchanged = directory;
+        if let Some(Fate::Stays(times)) = self.touched.get(&parent) {
+            put(&mut unchanged, TIMES.start, times);
+        }
         let (number, _) = ask(&self.device, || match self.writer.create_file(parent, name, new.mode & 0o7777) {
             Err(fs_xfs::Error::AlreadyExists) => Ok((0, 0)),
             other => other,
@@ -258,7 +272,7 @@ impl Xfs {
         if number == 0 {
             return Err(Error::Damaged(format!("directory {parent}: the name to be made is in it already")));
         }
-        let time = time(&directory);
+        let time = time(&unchanged);
         self.touched.insert(number, Fate::New { mode: new.mode & 0o7777, uid: new.uid, gid: new.gid, time });
         for (name, value) in new.attributes {
             ask(&self.device, || self.writer.set_xattr(number, name.as_bytes(), value, XattrMode::Create))?;
@@ -308,6 +322,10 @@ impl Editor for Xfs {
         for (number, fate) in touched {
             let (at, mut raw) = layout.inode(&scratch, number)?;
             settle(&mut raw, &fate);
+            if !matches!(fate, Fate::Freed(..)) {
+                // The writer forgets the blocks of attributes in some of its counts.
+                put(&mut raw, BLOCKS, &layout.blocks(&scratch, number)?.to_be_bytes());
+            }
             seal(&mut raw, CHECKSUM);
             scratch.write_at(at, &raw).map_err(cannot_write)?;
         }
@@ -319,7 +337,11 @@ impl Editor for Xfs {
 fn settle(raw: &mut [u8], fate: &Fate) {
     match fate {
         Fate::Stays(times) => put(raw, TIMES.start, times),
-        Fate::Freed => raw.get_mut(CORE_3..).unwrap_or_default().fill(0),
+        Fate::Freed(times, made) => {
+            put(raw, TIMES.start, times);
+            put(raw, MADE, made);
+            raw.get_mut(CORE_3..).unwrap_or_default().fill(0);
+        }
         Fate::New { mode, uid, gid, time } => {
             let kind = be16(raw, 2) & TYPE;
             put(raw, 2, &(kind | mode).to_be_bytes());
@@ -377,7 +399,7 @@ mod tests {
     #[test]
     fn a_freed_inode_is_blank_behind_its_core() {
         let mut raw = vec![9; 512];
-        settle(&mut raw, &Fate::Freed);
+        settle(&mut raw, &Fate::Freed([9; 24], [9; 8]));
         assert!(raw[..CORE_3].iter().all(|byte| *byte == 9) && raw[CORE_3..].iter().all(|byte| *byte == 0));
     }
 }
