@@ -9,10 +9,10 @@ use super::super::Error;
 use super::fields::{be16, be32, put};
 use super::geometry::{Geometry, load};
 use super::inode::Inode;
-use super::{Volume, extents};
 use super::log::{self, BLOCK, BLOCK_SIZE, Log};
 use super::replay;
-use crate::bytes::{Bytes, Scratch, ScratchError, int_u64, int_usize};
+use super::{Volume, extents};
+use crate::bytes::{ByteSize, Bytes, KIB, Scratch, ScratchError, int_u64, int_usize};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ const MAX_BLANKED: u64 = 128 << 20;
 const AT_ONCE: u64 = 128;
 /// Bytes of a change to the log.
 const PIECE: usize = 4096;
-/// Bytes that a log's records may be aligned to.
-const MAX_STRIPE: u64 = 256 * 1024;
+/// The longest directory block that is written.
+const MAX_DIRECTORY_BLOCK: u64 = 16 * KIB;
 
 /// `sb_qflags`: users, groups or projects are accounted for.
 const ACCOUNTED: u16 = 0x1 | 0x8 | 0x40;
@@ -69,8 +69,15 @@ impl Layout {
                 return unsupported(&format!("with {name}"));
             }
         }
-        let stripe = u64::from(be32(&superblock, 196)).max(BLOCK_SIZE);
-        if stripe > MAX_STRIPE || stripe % BLOCK_SIZE != 0 {
+        // Their writer puts a change to a block into one record, whose content it keeps below 32 KiB.
+        if geometry.directory_block > MAX_DIRECTORY_BLOCK {
+            return unsupported(&format!("with directory blocks of {}", ByteSize(geometry.directory_block)));
+        }
+        if stripe_of(&superblock) > log::PER_HEADER {
+            return unsupported("whose log records are aligned to more than 32 KiB");
+        }
+        let stripe = stripe_of(&superblock);
+        if stripe % BLOCK_SIZE != 0 {
             return Err(Error::Damaged(format!("superblock: log records aligned to {stripe} bytes")));
         }
         if !replay::recover(&bytes, &geometry)?.clean {
@@ -102,16 +109,16 @@ impl Layout {
         Ok((at, load(scratch, at, self.geometry.inode_len())?))
     }
 
-    /// Blocks that both forks of an inode take, which the inode itself should count.
+    /// Blocks that the content of an inode takes, and those that its attributes do.
     ///
     /// # Errors
     ///
     /// When it is damaged.
-    pub(in crate::fs) fn blocks(&self, scratch: &Arc<Scratch>, number: u64) -> Result<u64, Error> {
+    pub(in crate::fs) fn blocks(&self, scratch: &Arc<Scratch>, number: u64) -> Result<(u64, u64), Error> {
         let volume = Volume { bytes: scratch.clone(), geometry: self.geometry.clone() };
         let inode = Inode::read(&volume, number)?;
         let attributes = inode.attributes.as_ref().map_or(Ok(0), |fork| extents::blocks(&volume, &inode, fork))?;
-        Ok(extents::blocks(&volume, &inode, &inode.data)?.saturating_add(attributes))
+        Ok((extents::blocks(&volume, &inode, &inode.data)?, attributes))
     }
 
     /// Leaves nothing in the log but that all is in order.
@@ -125,7 +132,7 @@ impl Layout {
         let Some(head) = log.head()? else { return Ok(()) };
         let round = log.round(head.checked_sub(1).unwrap_or(log.blocks.saturating_sub(1)))?;
         let at = head.checked_next_multiple_of(self.stripe).unwrap_or(log.blocks);
-        let length = self.stripe.max(2);
+        let length = int_u64(self.unmounted(0, 0).len()) / BLOCK_SIZE;
         let fits = head > 0 && at.saturating_add(length) <= log.blocks;
         let (at, round) = if fits { (at, round) } else { (0, round.checked_add(1).ok_or_else(too_old)?) };
         let record = self.unmounted(at, round);
@@ -162,7 +169,7 @@ impl Layout {
     fn unmounted(&self, at: u64, round: u32) -> Vec<u8> {
         let size = self.stripe.saturating_mul(BLOCK_SIZE).max(log::PER_HEADER);
         let headers = int_usize(size.div_ceil(log::PER_HEADER));
-        let blocks = int_usize(self.stripe.max(2)).max(headers.saturating_add(1));
+        let blocks = headers.saturating_add(1).next_multiple_of(int_usize(self.stripe));
         let mut record = vec![0; blocks.saturating_mul(BLOCK)];
         for block in record.chunks_mut(BLOCK).skip(1) {
             put(block, 0, &round.to_be_bytes());
@@ -193,6 +200,11 @@ impl Layout {
     }
 }
 
+/// Bytes that log records are aligned to: `sb_logsunit`.
+fn stripe_of(superblock: &[u8]) -> u64 {
+    u64::from(be32(superblock, 196)).max(BLOCK_SIZE)
+}
+
 fn too_old() -> Error {
     Error::Unsupported("XFS log in its last round".to_owned())
 }
@@ -202,5 +214,98 @@ pub(in crate::fs) fn cannot_write(error: ScratchError) -> Error {
     match error {
         ScratchError::Read(error) => Error::Read(error),
         ScratchError::TooMuch(_) => Error::Unsupported(format!("{error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::seal;
+    use super::super::geometry::CHECKSUM;
+    use super::*;
+    use crate::bytes::{Memory, read_vec};
+
+    const LOG: usize = 16 * 4096;
+    const BLOCKS: u64 = 128;
+
+    /// A file system of 64 blocks of which 16, from the 16th on, are the log.
+    fn image(log: &[u8]) -> Arc<Scratch> {
+        let mut bytes = vec![0; 64 * 4096];
+        for (at, field) in [
+            (0, b"XFSB".to_vec()),
+            (4, 4096_u32.to_be_bytes().to_vec()),
+            (8, 64_u64.to_be_bytes().to_vec()),
+            (32, vec![0x5a; 16]),
+            (48, 16_u64.to_be_bytes().to_vec()),
+            (56, 128_u64.to_be_bytes().to_vec()),
+            (84, 64_u32.to_be_bytes().to_vec()),
+            (88, 1_u32.to_be_bytes().to_vec()),
+            (96, 16_u32.to_be_bytes().to_vec()),
+            (100, 0xb4a5_u16.to_be_bytes().to_vec()),
+            (102, 512_u16.to_be_bytes().to_vec()),
+            (104, 512_u16.to_be_bytes().to_vec()),
+            (106, 8_u16.to_be_bytes().to_vec()),
+            (120, vec![12, 9, 9, 3, 6]),
+            (200, 0x18a_u32.to_be_bytes().to_vec()),
+            (216, 1_u32.to_be_bytes().to_vec()),
+        ] {
+            put(&mut bytes, at, &field);
+        }
+        seal(&mut bytes[..512], CHECKSUM);
+        put(&mut bytes, LOG, log);
+        Scratch::new(Arc::new(Memory(bytes)), 1 << 20)
+    }
+
+    /// A log of blocks that say their round and something else, with a record of `layout` at a place, in a round.
+    fn ring(layout: &Layout, at: u64, round: u32) -> Vec<u8> {
+        let mut log = Vec::new();
+        for block in 0..BLOCKS {
+            let round = if block < at { round } else { round - 1 };
+            log.extend(round.to_be_bytes());
+            log.extend(if round == 0 { [0; 508] } else { [0x77; 508] });
+        }
+        put(&mut log, int_usize(at) * BLOCK, &layout.unmounted(at, round));
+        log
+    }
+
+    #[test]
+    fn a_log_is_ended_behind_what_was_there_and_blanked() {
+        let layout = Layout::open(&image(&[])).unwrap();
+        assert_eq!(layout.fresh_log().len(), 2 * BLOCK);
+        for (at, round, ends_at, ends_in) in [(0, 1, 2, 1), (6, 1, 8, 1), (6, 9, 8, 9), (124, 9, 126, 9), (125, 9, 0, 10), (126, 9, 0, 10)]
+        {
+            let scratch = image(&ring(&layout, at, round));
+            let layout = Layout::open(&scratch).unwrap();
+            layout.close(&scratch).unwrap();
+            let log = read_vec(&*scratch, int_u64(LOG), int_usize(BLOCKS) * BLOCK).unwrap();
+            let mut expected = vec![0; log.len()];
+            for (block, content) in (0_u64..).zip(expected.chunks_mut(BLOCK)) {
+                let round: u32 = if block < ends_at { ends_in } else { ends_in - 1 };
+                put(content, 0, &round.to_be_bytes());
+            }
+            put(&mut expected, int_usize(ends_at) * BLOCK, &layout.unmounted(ends_at, ends_in));
+            assert!(log == expected, "{at} {round}");
+            let whole = Log::new(&*scratch, &layout.geometry).unwrap();
+            assert_eq!((whole.live().unwrap(), whole.head().unwrap()), (None, Some((ends_at + 2) % BLOCKS)), "{at} {round}");
+            Layout::open(&scratch).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_right_is_refused_by_name() {
+        for (at, field, said) in [
+            (100, 0xb4a4_u16.to_be_bytes().to_vec(), "version 4"),
+            (100, 0xf4a5_u16.to_be_bytes().to_vec(), "fold case"),
+            (176, 1_u16.to_be_bytes().to_vec(), "quotas"),
+            (212, 0x10_u32.to_be_bytes().to_vec(), "unknown features 0x10"),
+            (216, 0x81_u32.to_be_bytes().to_vec(), "parent pointers"),
+        ] {
+            let scratch = image(&[]);
+            let mut superblock = read_vec(&*scratch, 0, 512).unwrap();
+            put(&mut superblock, at, &field);
+            seal(&mut superblock, CHECKSUM);
+            scratch.write_at(0, &superblock).unwrap();
+            let error = Layout::open(&scratch).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported(what) if what.contains(said)), "{said}: {error}");
+        }
     }
 }

@@ -4,8 +4,8 @@
 //! ever needed: the scratch bytes are taken as a whole, once all is where it belongs, or not at all. So it is shown a log that was never
 //! used, what it writes there is dropped, and the log of the file system itself is ended by [`Layout::close`].
 
-use super::super::super::xfs::{Layout, cannot_write};
 use super::super::super::Error;
+use super::super::super::xfs::{Layout, cannot_write};
 use crate::bytes::{ReadAt, Scratch, int_u64, int_usize};
 use fs_core::{BlockDevice, BlockRead};
 use std::ops::Range;
