@@ -686,8 +686,11 @@ fn protected(image: &Path) {
     }
 }
 
+/// A node, its attributes, and the digest of its content.
+type Digested = (NodeId, Node, Vec<(String, Vec<u8>)>, Vec<u8>);
+
 /// Everything about the nodes of a big tree but their content, of which the digest is kept.
-fn digests(fs: &dyn FileSystem) -> BTreeMap<String, (NodeId, Node, Vec<(String, Vec<u8>)>, Vec<u8>)> {
+fn digests(fs: &dyn FileSystem) -> BTreeMap<String, Digested> {
     let mut tree = BTreeMap::new();
     let mut waiting = vec![(String::new(), fs.root())];
     while let Some((path, id)) = waiting.pop() {

@@ -77,7 +77,7 @@ impl Layout {
             return unsupported("whose log records are aligned to more than 32 KiB");
         }
         let stripe = stripe_of(&superblock);
-        if stripe % BLOCK_SIZE != 0 {
+        if !stripe.is_multiple_of(BLOCK_SIZE) {
             return Err(Error::Damaged(format!("superblock: log records aligned to {stripe} bytes")));
         }
         if !replay::recover(&bytes, &geometry)?.clean {
