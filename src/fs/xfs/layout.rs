@@ -30,7 +30,7 @@ const ACCOUNTED: u16 = 0x1 | 0x8 | 0x40;
 /// `sb_features_ro_compat`: free inodes, reverse maps, shared extents, counts of inode trees.
 const WRITABLE: u32 = 0x1 | 0x2 | 0x4 | 0x8;
 /// `sb_features_incompat`: the names of those that are read, but not known to be written right.
-const NOT_WRITTEN: [(u32, &str); 2] = [(0x80, "parent pointers"), (0x100, "a metadata directory")];
+const NOT_WRITTEN: [(u32, &str); 3] = [(0x20, "large extent counts"), (0x80, "parent pointers"), (0x100, "a metadata directory")];
 
 /// Sizes and places for a writer.
 #[derive(Debug, Clone)]
