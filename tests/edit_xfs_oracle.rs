@@ -624,7 +624,6 @@ fn hard(tree: &Tree) -> Vec<Change> {
         Change::Remove(file("/fifo")),
         Change::Write(file("/attr39"), pattern(7, 77_777)),
         Change::Create(file("/labelled/new"), 0o640, (0, 4), vec![(file("security.selinux"), pattern(1, 30))], pattern(8, 8192)),
-        Change::Create(file("/gaps/new"), 0o640, (0, 4), vec![], pattern(8, 1)),
         Change::Write(file("/labelled/file7"), vec![]),
     ];
     changes.extend((0..39).filter(|number| number % 2 == 1).map(|number| Change::Remove(format!("/attr{number}"))));

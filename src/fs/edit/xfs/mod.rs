@@ -7,9 +7,12 @@
 //! The log is ended as after an unmount, and blanked: it holds metadata only, so old names and symlink targets, never the content of
 //! files. A log of more than 128 MiB is ended but not blanked.
 //!
-//! Refused by name: version 4; large extent counts (nrext64), where the writer gave a new file other content; a log that holds work, and inodes that were deleted while open; quotas that are accounted for; names that
-//! fold case; directory blocks of more than 16 KiB; log records aligned to more than 32 KiB; parent pointers; a metadata directory; content on the realtime device; removing a directory whose extents are a tree; a new
-//! file where its directory hands down an access control list, or has no free inode and no room for more in its allocation group.
+//! Refused by name: version 4; large extent counts (nrext64), where the writer gave a new file other content; a log that holds work, and
+//! inodes that were deleted while open; quotas that are accounted for; names that fold case; directory blocks of more than 16 KiB; log
+//! records aligned to more than 32 KiB; parent pointers; a metadata directory; content on the realtime device; removing a directory
+//! whose extents are a tree; a new file where its directory hands down an access control list, or has no free inode and no room for more
+//! in its allocation group, or where the writer would lay out the directory in fewer blocks than it had (which it reports as an overflow
+//! of quotas).
 //! A directory grows in its own group only, and content is written in as many pieces as the inode itself can list.
 
 mod device;
