@@ -43,6 +43,13 @@ pub struct Stretch {
     pub at: Range<u64>,
 }
 
+impl Stretch {
+    /// The byte of the region after its last.
+    fn end(&self) -> u64 {
+        self.from.saturating_add(self.at.end.saturating_sub(self.at.start))
+    }
+}
+
 /// Where a region is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -87,6 +94,33 @@ impl Region {
     pub fn with(&self, bytes: Bytes) -> Self {
         let fs = self.content.as_ref().and_then(|content| fs::open(&content.kind, bytes.clone()));
         Self { bytes, fs, ..self.clone() }
+    }
+
+    /// Where ranges of its bytes lie: which of the disks given, and bytes of it, in the order of the ranges; what is empty is left out,
+    /// and what goes on where the last ended is one with it. `None` where a byte of a range is not covered.
+    #[must_use]
+    pub fn on_disks(&self, ranges: &[Range<u64>]) -> Option<Vec<(usize, Range<u64>)>> {
+        let mut found: Vec<(usize, Range<u64>)> = Vec::new();
+        for range in ranges {
+            let mut next = range.start;
+            let first = self.lies.partition_point(|stretch| stretch.end() <= range.start);
+            for stretch in self.lies.iter().skip(first) {
+                if next >= range.end || stretch.from > next {
+                    break;
+                }
+                let end = stretch.end().min(range.end);
+                let at = |byte: u64| stretch.at.start.saturating_add(byte.saturating_sub(stretch.from));
+                match found.last_mut() {
+                    Some((disk, last)) if *disk == stretch.disk && last.end == at(next) => last.end = at(end),
+                    _ => found.push((stretch.disk, at(next)..at(end))),
+                }
+                next = end;
+            }
+            if next < range.end {
+                return None;
+            }
+        }
+        Some(found)
     }
 
     /// blkid's name of what stands on it.
@@ -144,4 +178,47 @@ pub(super) fn of_disk(index: usize, inspected: &Inspected, watch: &Arc<Watch>) -
         }
     };
     partitions.iter().map(region).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Zeros;
+
+    /// 10 bytes at 100 of disk 0, 5 at 200 of disk 1, 20 at 205 of disk 1, and after a gap of 5 bytes 10 at 0 of disk 0.
+    fn region() -> Region {
+        let stretch = |from, disk, at| Stretch { from, disk, at };
+        let lies = vec![stretch(0, 0, 100..110), stretch(10, 1, 200..205), stretch(15, 1, 205..225), stretch(40, 0, 0..10)];
+        Region { lies, ..Region::new(0, Place::Whole, Arc::new(Zeros(50)), None) }
+    }
+
+    #[test]
+    fn ranges_are_found_on_the_disks() {
+        let cases: [(&[Range<u64>], &[(usize, Range<u64>)]); 11] = [
+            (&[0..10], &[(0, 100..110)]),
+            (&[0..1], &[(0, 100..101)]),
+            (&[9..10], &[(0, 109..110)]),
+            (&[9..11], &[(0, 109..110), (1, 200..201)]),
+            (&[10..15], &[(1, 200..205)]),
+            (&[14..16], &[(1, 204..206)]),
+            (&[0..35], &[(0, 100..110), (1, 200..225)]),
+            (&[40..50], &[(0, 0..10)]),
+            (&[0..5, 5..10, 40..41], &[(0, 100..110), (0, 0..1)]),
+            (&[12..12, 100..100], &[]),
+            (&[40..41, 0..1], &[(0, 0..1), (0, 100..101)]),
+        ];
+        for (ranges, expected) in cases {
+            assert_eq!(region().on_disks(ranges).as_deref(), Some(expected), "{ranges:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_covered_is_nowhere() {
+        for range in [34..36, 35..36, 39..41, 36..39, 49..51, 50..51, 0..50, 0..u64::MAX, u64::MAX - 1..u64::MAX] {
+            assert_eq!(region().on_disks(&[0..1, range.clone()]), None, "{range:?}");
+        }
+        let nowhere = Region { lies: vec![], ..region() };
+        assert_eq!(nowhere.on_disks(&[0..1]), None);
+        assert_eq!(nowhere.on_disks(&[]), Some(vec![]));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::inside;
 use super::partition::content;
-use super::region::{Place, Region};
+use super::region::{Place, Region, Stretch};
 use crate::bytes::{Guard, ReadError, Watch, printable};
 use crate::facts::{Fact, PhysicalVolumeFacts, VolumeFacts, VolumeGroupFacts};
 use crate::volume::lvm::{self, PhysicalVolume, VolumeGroup};
@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Logical volumes that are looked into at most.
 const MAX_VOLUMES: usize = 1024;
+/// Stretches of all logical volumes together that are kept; a volume in chunks of 64 KiB has as many when it is 4 GiB long.
+const MAX_STRETCHES: usize = 1 << 16;
 
 /// What was found.
 #[derive(Debug)]
@@ -26,16 +28,16 @@ pub(super) struct Volumes {
 /// Adds the logical volumes that stand on the regions, and those that stand on them in turn.
 pub(super) fn join(regions: &mut Vec<Region>, watch: &Arc<Watch>) -> Result<Volumes, ReadError> {
     let mut members: Vec<PhysicalVolume> = Vec::new();
-    let mut disks: BTreeMap<String, usize> = BTreeMap::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut problems: Vec<String> = Vec::new();
     let mut groups: Vec<VolumeGroup> = Vec::new();
     let mut looked = 0_usize;
     for _depth in 0..lvm::MAX_DEPTH {
         let before = members.len();
-        for region in regions.iter().skip(looked).filter(|region| region.kind() == Some("LVM2_member")) {
+        for (place, region) in regions.iter().enumerate().skip(looked).filter(|(_, region)| region.kind() == Some("LVM2_member")) {
             match lvm::physical_volume(&region.bytes) {
                 Ok(Some(volume)) => {
-                    disks.entry(volume.uuid.clone()).or_insert(region.disk);
+                    places.entry(volume.uuid.clone()).or_insert(place);
                     members.push(volume);
                 }
                 Ok(None) => {}
@@ -48,8 +50,9 @@ pub(super) fn join(regions: &mut Vec<Region>, watch: &Arc<Watch>) -> Result<Volu
             break;
         }
         groups = lvm::assemble(members.clone());
-        add(regions, &groups, &disks, watch)?;
+        add(regions, &groups, &places, watch)?;
     }
+    let disks: BTreeMap<&String, usize> = places.iter().filter_map(|(uuid, place)| Some((uuid, regions.get(*place)?.disk))).collect();
     let on_first = |group: &&VolumeGroup| group.physical_volumes.iter().any(|member| disks.get(&member.uuid) == Some(&0));
     let here: Vec<&VolumeGroup> = groups.iter().filter(on_first).collect();
     let unread = members.iter().filter(|member| member.group.is_none() && disks.get(&member.uuid) == Some(&0));
@@ -75,9 +78,10 @@ fn name(group: &VolumeGroup, volume: &lvm::LogicalVolume) -> String {
 }
 
 /// Adds the volumes that are not regions yet.
-fn add(regions: &mut Vec<Region>, groups: &[VolumeGroup], disks: &BTreeMap<String, usize>, watch: &Arc<Watch>) -> Result<(), ReadError> {
+fn add(regions: &mut Vec<Region>, groups: &[VolumeGroup], places: &BTreeMap<String, usize>, watch: &Arc<Watch>) -> Result<(), ReadError> {
     for group in groups {
-        let disk = group.physical_volumes.iter().filter_map(|member| disks.get(&member.uuid)).min().copied().unwrap_or(0);
+        let members = group.physical_volumes.iter().filter_map(|member| regions.get(*places.get(&member.uuid)?));
+        let disk = members.map(|member| member.disk).min().unwrap_or(0);
         for volume in &group.logical_volumes {
             let place = Place::Volume(name(group, volume));
             let known = regions.iter().any(|region| region.place == place && region.disk == disk);
@@ -90,6 +94,7 @@ fn add(regions: &mut Vec<Region>, groups: &[VolumeGroup], disks: &BTreeMap<Strin
             let mut region = Region::new(disk, place, bytes, found);
             let uuids = format!("{}{}", group.uuid, volume.uuid).replace('-', "");
             region.mapper_uuid = Some(format!("LVM-{uuids}"));
+            region.lies = lies(group, volume, places, regions).unwrap_or_default();
             if let Some(mut content) = region.content.take() {
                 inside::complete_content(&mut content, &region);
                 region.content = Some(content);
@@ -98,6 +103,26 @@ fn add(regions: &mut Vec<Region>, groups: &[VolumeGroup], disks: &BTreeMap<Strin
         }
     }
     Ok(())
+}
+
+/// Where the bytes of a volume lie, through the regions of its group's physical volumes; `None` where that is not known.
+fn lies(group: &VolumeGroup, volume: &lvm::LogicalVolume, places: &BTreeMap<String, usize>, regions: &[Region]) -> Option<Vec<Stretch>> {
+    let kept: usize = regions.iter().filter(|region| matches!(region.place, Place::Volume(_))).map(|region| region.lies.len()).sum();
+    let most = MAX_STRETCHES.saturating_sub(kept);
+    let mut lies = Vec::new();
+    for placed in volume.placed(most)? {
+        let member = regions.get(*places.get(&group.physical_volumes.get(placed.member)?.uuid)?)?;
+        let mut from = placed.from;
+        for (disk, at) in member.on_disks(std::slice::from_ref(&placed.at))? {
+            let len = at.end.saturating_sub(at.start);
+            lies.push(Stretch { from, disk, at });
+            from = from.saturating_add(len);
+        }
+        if lies.len() > most {
+            return None;
+        }
+    }
+    Some(lies)
 }
 
 fn facts(group: &VolumeGroup, volume: &lvm::LogicalVolume, regions: &[Region]) -> VolumeFacts {

@@ -8,6 +8,7 @@ use super::super::checksum::crc32_le;
 use super::label::{Area, CRC_START, Label};
 use super::metadata::Metadata;
 use crate::bytes::{Bytes, MIB, ReadAt, ReadError, int_usize, read_vec};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The header of a metadata area; the ring begins behind it.
@@ -32,6 +33,8 @@ pub struct PhysicalVolume {
     /// What is wrong with its metadata areas, each a phrase.
     pub problems: Vec<String>,
     pub(super) bytes: Bytes,
+    /// What of it is not for extents: label, metadata areas, bootloader area.
+    pub(super) reserved: Vec<Range<u64>>,
     /// The states of the group that its areas hold, the one to go by first.
     pub(super) states: Vec<State>,
 }
@@ -68,6 +71,7 @@ pub fn physical_volume(bytes: &Bytes) -> Result<Option<PhysicalVolume>, ReadErro
         group: None,
         problems: Vec::new(),
         bytes: bytes.clone(),
+        reserved: label.reserved(),
         states: Vec::new(),
     };
     let areas = label.metadata_areas();

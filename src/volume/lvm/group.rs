@@ -1,10 +1,12 @@
 //! Volume groups, put together from the physical volumes of any number of disks.
 
 use super::area::{PhysicalVolume, State};
-use super::map::Mapped;
+use super::free;
+use super::map::{Mapped, Placed, Stripe};
 use super::metadata::{Logical, Metadata, Physical, Segment};
 use crate::bytes::{Bytes, ReadAt, int_u64};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Problems of a group that are told; what is damaged can have as many as it has volumes.
@@ -35,6 +37,9 @@ pub struct VolumeGroup {
     pub logical_volumes: Vec<LogicalVolume>,
     /// What is wrong with the group, each a sentence.
     pub problems: Vec<String>,
+    /// Space that no logical volume uses, hidden ones asked too: places in `physical_volumes`, and bytes there, in order and apart; or why
+    /// that is not certain.
+    pub free: Result<Vec<(usize, Range<u64>)>, String>,
 }
 
 /// A physical volume of a group.
@@ -63,6 +68,18 @@ pub struct LogicalVolume {
     pub segment_types: Vec<String>,
     /// Its bytes, or why they cannot be read.
     pub bytes: Result<Bytes, String>,
+    /// Where they lie; `None` where other volumes need them as they are.
+    map: Option<Arc<Mapped>>,
+}
+
+impl LogicalVolume {
+    /// Where its bytes lie, in their order, in at most `most` pieces. `None` where they are more, where some lie nowhere (segments of
+    /// zeros), and where the volume is the origin of another: a snapshot, and a thin volume over it, read what they do not keep
+    /// themselves from there, so that no byte of it may change.
+    #[must_use]
+    pub fn placed(&self, most: usize) -> Option<Vec<Placed>> {
+        self.map.as_ref()?.placed(most)
+    }
 }
 
 /// Puts physical volumes together to groups, by the groups' identities, in the order in which they were first met.
@@ -127,12 +144,17 @@ impl<'a> Given<'a> {
         let reader = Reader {
             given: self,
             extent_size: metadata.extent_size,
-            physical: metadata.physical.iter().map(|one| (one.name.as_str(), one)).collect(),
+            physical: metadata.physical.iter().enumerate().map(|(place, one)| (one.name.as_str(), (place, one))).collect(),
             logical: metadata.logical.iter().map(|one| (one.name.as_str(), one)).collect(),
             snapshots: snapshots(metadata),
+            origins: metadata.logical.iter().flat_map(|one| &one.segments).filter_map(Segment::origin).collect(),
         };
         let visible = metadata.logical.iter().enumerate().filter(|(_, one)| reader.is_visible(one));
         let logical_volumes = visible.map(|(number, one)| reader.volume(one, twice.get(&number))).collect();
+        let free = match problems.first() {
+            Some(problem) => Err(problem.trim_end_matches('.').to_owned()),
+            None => free::extents(metadata, |uuid| self.find(uuid)),
+        };
         let extent_count = metadata.physical.iter().fold(0_u64, |sum, one| sum.saturating_add(one.extents));
         VolumeGroup {
             name: metadata.name.clone(),
@@ -145,6 +167,7 @@ impl<'a> Given<'a> {
             physical_volumes: metadata.physical.iter().map(|one| self.member(one)).collect(),
             logical_volumes,
             problems,
+            free,
         }
     }
 
@@ -236,7 +259,7 @@ fn on_physical(metadata: &Metadata) -> Vec<Used<'_>> {
 }
 
 /// Extents of each stripe of a segment.
-fn share(segment: &Segment) -> u64 {
+pub(super) fn share(segment: &Segment) -> u64 {
     segment.extents.checked_div(int_u64(segment.stripes.len())).unwrap_or_default()
 }
 
@@ -297,9 +320,12 @@ fn snapshots(metadata: &Metadata) -> BTreeMap<&str, Part> {
 struct Reader<'a> {
     given: &'a Given<'a>,
     extent_size: u64,
-    physical: BTreeMap<&'a str, &'a Physical>,
+    /// With their places in the group's list.
+    physical: BTreeMap<&'a str, (usize, &'a Physical)>,
     logical: BTreeMap<&'a str, &'a Logical>,
     snapshots: BTreeMap<&'a str, Part>,
+    /// Names of volumes that others read what they do not keep themselves from.
+    origins: BTreeSet<&'a str>,
 }
 
 impl Reader<'_> {
@@ -314,16 +340,18 @@ impl Reader<'_> {
         let kinds = snapshot.map(|_| "snapshot").into_iter().chain(one.segments.iter().map(|segment| segment.kind.as_str()));
         let segment_types = kinds.filter(|kind| seen.insert(*kind)).map(str::to_owned).collect();
         let refused = one.fault.as_ref().or(twice).or(snapshot.map(|part| &part.why));
+        let mapped = refused.map_or_else(|| self.map(one).map(Arc::new), |why| Err(why.clone()));
         LogicalVolume {
             name: one.name.clone(),
             uuid: one.uuid.clone(),
             size: extents.saturating_mul(self.extent_size),
             segment_types,
-            bytes: refused.map_or_else(|| self.map(one), |why| Err(why.clone())),
+            map: mapped.as_ref().ok().filter(|_| !self.origins.contains(one.name.as_str())).cloned(),
+            bytes: mapped.map(|mapped| -> Bytes { mapped }),
         }
     }
 
-    fn map(&self, one: &Logical) -> Result<Bytes, String> {
+    fn map(&self, one: &Logical) -> Result<Mapped, String> {
         if let Some(other) = one.segments.iter().find(|segment| !matches!(segment.kind.as_str(), "striped" | "linear" | "zero")) {
             return Err(format!("segments of type {} are not supported", other.kind));
         }
@@ -339,7 +367,7 @@ impl Reader<'_> {
                 self.stripes(segment, size, &mut mapped)?;
             }
         }
-        Ok(Arc::new(mapped))
+        Ok(mapped)
     }
 
     fn stripes(&self, segment: &Segment, size: u64, mapped: &mut Mapped) -> Result<(), String> {
@@ -360,9 +388,9 @@ impl Reader<'_> {
         mapped.stripes(size, stripes, chunk).ok_or_else(|| format!("{which} has no stripes"))
     }
 
-    /// `share` extents of a physical volume from `start` on, as bytes and an offset there.
-    fn stripe(&self, name: &str, start: u64, share: u64, which: &str) -> Result<(Bytes, u64), String> {
-        let Some(one) = self.physical.get(name) else {
+    /// `share` extents of a physical volume from `start` on.
+    fn stripe(&self, name: &str, start: u64, share: u64, which: &str) -> Result<Stripe, String> {
+        let Some((member, one)) = self.physical.get(name).copied() else {
             return Err(match self.logical.get(name).and_then(|other| other.segments.first()) {
                 Some(other) => format!("{which} lies on the logical volume {name} of type {}, which is not supported", other.kind),
                 None => format!("{which} lies on {name}, which the group does not have"),
@@ -383,6 +411,7 @@ impl Reader<'_> {
         if end > found.bytes.size() {
             return Err(format!("{which} ends at byte {end} of {called}, which is cut off at byte {}", found.bytes.size()));
         }
-        Ok((found.bytes.clone(), one.start.saturating_add(start.saturating_mul(self.extent_size))))
+        let first = one.start.saturating_add(start.saturating_mul(self.extent_size));
+        Ok(Stripe { member, bytes: found.bytes.clone(), first })
     }
 }

@@ -7,6 +7,7 @@ use super::super::block::Block;
 use super::super::checksum::crc32_le;
 use super::super::{Content, Probed, text};
 use crate::bytes::{ReadAt, ReadError, int_usize};
+use std::ops::Range;
 
 /// Sectors in which the label may lie; LVM writes it to the second.
 const LABEL_SECTORS: u32 = 4;
@@ -62,6 +63,20 @@ impl Label {
         let data = self.list(lists);
         // An entry has 16 bytes, and so has the end.
         self.list(lists.saturating_add(data.len().saturating_add(1).saturating_mul(16)))
+    }
+
+    /// What is not for extents: the sectors of labels, the metadata areas, and the bootloader areas, which the header's extension lists
+    /// behind them (`struct pv_header_extension` in `lib/format_text/layout.h`; its version is 0 where there is none).
+    pub(super) fn reserved(&self) -> Vec<Range<u64>> {
+        let lists = self.header.saturating_add(40);
+        let areas = self.metadata_areas();
+        let entries = self.list(lists).len().saturating_add(areas.len()).saturating_add(2);
+        let extension = lists.saturating_add(entries.saturating_mul(16));
+        // Version and flags, then the list.
+        let bootloader = if self.sector.le32(extension) >= 1 { self.list(extension.saturating_add(8)) } else { vec![] };
+        let labels = 0..u64::from(LABEL_SECTORS).saturating_mul(512);
+        let range = |area: Area| area.start..area.start.saturating_add(area.size);
+        std::iter::once(labels).chain(areas.into_iter().chain(bootloader).map(range)).collect()
     }
 
     fn list(&self, at: usize) -> Vec<Area> {

@@ -4,10 +4,30 @@ use crate::bytes::{Bytes, ReadAt, ReadError, check_bounds, int_u64, int_usize};
 use std::num::NonZero;
 use std::ops::Range;
 
+/// Bytes of a logical volume that lie on a physical volume in one piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// First byte of the logical volume.
+    pub from: u64,
+    /// Place of the physical volume in its group's list.
+    pub member: usize,
+    /// Where on it, in bytes.
+    pub at: Range<u64>,
+}
+
 /// Pieces in the order of their bytes, without a gap.
 #[derive(Debug)]
 pub(super) struct Mapped {
     pieces: Vec<Piece>,
+}
+
+/// Where a stripe begins: on which physical volume, and at which of its bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Stripe {
+    /// Place of the physical volume in its group's list.
+    pub(super) member: usize,
+    pub(super) bytes: Bytes,
+    pub(super) first: u64,
 }
 
 /// Bytes of a logical volume that are mapped in one way.
@@ -21,12 +41,12 @@ pub(super) struct Piece {
 #[derive(Debug)]
 enum Source {
     Zeros,
-    /// `bytes` from an offset on.
-    Linear(Bytes, u64),
+    /// A stripe alone.
+    Linear(Stripe),
     /// Chunks taken from each in turn.
     Striped {
         chunk: NonZero<u64>,
-        stripes: Vec<(Bytes, u64)>,
+        stripes: Vec<Stripe>,
         count: NonZero<u64>,
     },
 }
@@ -47,14 +67,10 @@ impl Mapped {
     /// The caller has seen to it that every stripe has its share of the bytes. `None`, and nothing is added, when there is no stripe,
     /// or more than one and no chunk.
     #[must_use]
-    pub(super) fn stripes(&mut self, size: u64, mut stripes: Vec<(Bytes, u64)>, chunk: u64) -> Option<()> {
+    pub(super) fn stripes(&mut self, size: u64, mut stripes: Vec<Stripe>, chunk: u64) -> Option<()> {
         let count = NonZero::new(int_u64(stripes.len()))?;
-        let source = if count.get() == 1 {
-            let (bytes, offset) = stripes.pop()?;
-            Source::Linear(bytes, offset)
-        } else {
-            Source::Striped { chunk: NonZero::new(chunk)?, stripes, count }
-        };
+        let source =
+            if count.get() == 1 { Source::Linear(stripes.pop()?) } else { Source::Striped { chunk: NonZero::new(chunk)?, stripes, count } };
         self.push(size, source);
         Some(())
     }
@@ -62,6 +78,37 @@ impl Mapped {
     fn push(&mut self, size: u64, source: Source) {
         let start = self.size();
         self.pieces.push(Piece { start, end: start.saturating_add(size), source });
+    }
+
+    /// Where all bytes lie, in their order and at most `most` pieces; `None` where they are more, or where some lie nowhere.
+    pub(super) fn placed(&self, most: usize) -> Option<Vec<Placed>> {
+        let mut placed: Vec<Placed> = Vec::new();
+        let mut add = |from: u64, stripe: &Stripe, offset: u64, len: u64| {
+            let at = stripe.first.saturating_add(offset);
+            placed.push(Placed { from, member: stripe.member, at: at..at.saturating_add(len) });
+            (placed.len() <= most).then_some(())
+        };
+        for piece in &self.pieces {
+            let size = piece.end.saturating_sub(piece.start);
+            match &piece.source {
+                Source::Zeros => return None,
+                Source::Linear(stripe) => add(piece.start, stripe, 0, size)?,
+                Source::Striped { chunk, stripes, count } => {
+                    let rows = size / *chunk / *count;
+                    for row in 0..rows {
+                        for (stripe, number) in stripes.iter().zip(0_u64..) {
+                            let line = row.saturating_mul(count.get()).saturating_add(number).saturating_mul(chunk.get());
+                            add(piece.start.saturating_add(line), stripe, row.saturating_mul(chunk.get()), chunk.get())?;
+                        }
+                    }
+                    // The caller has seen to it that stripes end with a chunk.
+                    if rows.saturating_mul(count.get()).saturating_mul(chunk.get()) != size {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(placed)
     }
 
     /// The pieces from the one that holds `offset` on.
@@ -76,16 +123,16 @@ impl Piece {
     fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
         match &self.source {
             Source::Zeros => buf.fill(0),
-            Source::Linear(bytes, first) => bytes.read_at(first.saturating_add(offset), buf)?,
+            Source::Linear(stripe) => stripe.bytes.read_at(stripe.first.saturating_add(offset), buf)?,
             Source::Striped { chunk, stripes, count } => {
                 let (mut at, mut rest) = (offset, buf);
                 while !rest.is_empty() {
                     let (within, row, stripe) = (at % *chunk, at / *chunk / *count, at / *chunk % *count);
                     let len = int_usize(chunk.get().saturating_sub(within)).min(rest.len());
                     let (part, after) = rest.split_at_mut_checked(len).unwrap_or_default();
-                    if let Some((bytes, first)) = stripes.get(int_usize(stripe)) {
+                    if let Some(stripe) = stripes.get(int_usize(stripe)) {
                         let place = row.saturating_mul(chunk.get()).saturating_add(within);
-                        bytes.read_at(first.saturating_add(place), part)?;
+                        stripe.bytes.read_at(stripe.first.saturating_add(place), part)?;
                     }
                     at = at.saturating_add(int_u64(len));
                     rest = after;
@@ -97,23 +144,23 @@ impl Piece {
 
     /// The next range at or after `from` of this piece that may hold data; it may pass the end of the piece.
     fn data(&self, from: u64) -> Option<Range<u64>> {
-        let shifted = |bytes: &Bytes, first: u64, from: u64| {
-            let found = bytes.data(first.saturating_add(from))?;
-            Some(found.start.saturating_sub(first)..found.end.saturating_sub(first))
+        let shifted = |stripe: &Stripe, from: u64| {
+            let found = stripe.bytes.data(stripe.first.saturating_add(from))?;
+            Some(found.start.saturating_sub(stripe.first)..found.end.saturating_sub(stripe.first))
         };
         match &self.source {
             Source::Zeros => None,
-            Source::Linear(bytes, first) => shifted(bytes, *first, from),
+            Source::Linear(stripe) => shifted(stripe, from),
             Source::Striped { chunk, stripes, count } => {
                 let row = from / *chunk / *count;
                 // Each stripe from the place on that `from`, or the next chunk of this stripe behind it, has there.
-                let next = stripes.iter().zip(0..).filter_map(|((bytes, first), number)| {
+                let next = stripes.iter().zip(0..).filter_map(|(stripe, number)| {
                     let within = match (from / *chunk % *count).cmp(&number) {
                         std::cmp::Ordering::Less => 0,
                         std::cmp::Ordering::Equal => from % *chunk,
                         std::cmp::Ordering::Greater => chunk.get(),
                     };
-                    let found = shifted(bytes, *first, row.saturating_mul(chunk.get()).saturating_add(within))?;
+                    let found = shifted(stripe, row.saturating_mul(chunk.get()).saturating_add(within))?;
                     let (row, within) = (found.start / *chunk, found.start % *chunk);
                     let line = row.saturating_mul(count.get()).saturating_add(number);
                     let start = line.saturating_mul(chunk.get()).saturating_add(within);
@@ -172,13 +219,41 @@ mod tests {
         Arc::new(sparse)
     }
 
+    fn stripe(seed: u8, first: u64) -> Stripe {
+        Stripe { member: usize::from(seed), bytes: source(seed), first }
+    }
+
     fn sample() -> Mapped {
         let mut mapped = Mapped::new();
-        mapped.stripes(450, vec![(source(3), 10)], 0).unwrap();
-        mapped.stripes(2100, vec![(source(5), 100), (source(7), 40), (source(11), 200)], 70).unwrap();
+        mapped.stripes(450, vec![stripe(3, 10)], 0).unwrap();
+        mapped.stripes(2100, vec![stripe(5, 100), stripe(7, 40), stripe(11, 200)], 70).unwrap();
         mapped.zeros(33);
-        mapped.stripes(200, vec![(source(13), 700)], 0).unwrap();
+        mapped.stripes(200, vec![stripe(13, 700)], 0).unwrap();
         mapped
+    }
+
+    #[test]
+    fn places_hold_the_bytes_that_are_read() {
+        let mut mapped = Mapped::new();
+        mapped.stripes(450, vec![stripe(3, 10)], 0).unwrap();
+        mapped.stripes(2100, vec![stripe(5, 100), stripe(7, 40), stripe(11, 200)], 70).unwrap();
+        mapped.stripes(200, vec![stripe(13, 700)], 0).unwrap();
+        let placed = mapped.placed(32).unwrap();
+        assert_eq!(placed.len(), 1 + 30 + 1);
+        let mut next = 0;
+        for one in &placed {
+            assert_eq!(one.from, next);
+            let len = one.at.end - one.at.start;
+            let there = crate::bytes::read_vec(&source(u8::try_from(one.member).unwrap()), one.at.start, int_usize(len)).unwrap();
+            assert!(crate::bytes::read_vec(&mapped, one.from, int_usize(len)).unwrap() == there, "{one:?}");
+            next += len;
+        }
+        assert_eq!(next, mapped.size());
+        assert_eq!(mapped.placed(31), None, "one too many");
+        assert_eq!(sample().placed(1000), None, "zeros lie nowhere");
+        let mut uneven = Mapped::new();
+        uneven.stripes(211, vec![stripe(5, 0), stripe(7, 0)], 70).unwrap();
+        assert_eq!(uneven.placed(1000), None);
     }
 
     /// The same, byte by byte, by the definition of stripes.

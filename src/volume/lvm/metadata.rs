@@ -63,6 +63,8 @@ pub(super) struct Segment {
     pub(super) stripe_size: u64,
     /// For snapshots: the volume whose past it keeps, the one that keeps it, and whether it is being merged back.
     pub(super) snapshot: Option<Snapshot>,
+    /// For thin volumes: a volume outside of the pool from which they read what they do not keep themselves.
+    pub(super) external_origin: Option<String>,
 }
 
 /// The two volumes of a snapshot.
@@ -173,6 +175,11 @@ impl Logical {
 }
 
 impl Segment {
+    /// The volume that must stay as it is for this segment to keep its content.
+    pub(super) fn origin(&self) -> Option<&str> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.origin.as_str()).or(self.external_origin.as_deref())
+    }
+
     fn parse(name: &str, section: &Section<'_>) -> Result<Self, String> {
         let kind = section.text("type").ok_or_else(|| format!("its {name} has no type"))?;
         // Flags may follow the type: striped+WRITE_LOCKED.
@@ -190,6 +197,7 @@ impl Segment {
             kind,
             stripes,
             stripe_size: section.number("stripe_size").map_or(Ok(0), |count| sectors(count, name))?,
+            external_origin: word("external_origin"),
             snapshot: snapshot.zip(word("origin")).map(|((store, merging), origin)| Snapshot { origin, store, merging }),
         })
     }

@@ -15,6 +15,7 @@
 
 mod area;
 mod config;
+mod free;
 mod group;
 pub(super) mod label;
 mod map;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use area::{PhysicalVolume, physical_volume};
 pub use group::{LogicalVolume, Member, VolumeGroup, assemble};
+pub use map::Placed;
 
 /// How often a logical volume may be looked into for physical volumes that lie on logical volumes.
 pub const MAX_DEPTH: usize = 4;

@@ -189,6 +189,80 @@ fn pieces_and_stripes_over_three_disks() {
 }
 
 #[test]
+fn places_of_a_volume_hold_its_bytes() {
+    let striped = "type = \"striped\"\nstripe_count = 2\nstripe_size = 2\nstripes = [\"pv_b\", 4, \"pv_a\", 9]";
+    let volumes = logical("lv", SHOWN, &[(2, &linear('b', 0)), (4, striped), (1, &linear('a', 15))])
+        + &logical("zeros", SHOWN, &[(1, &linear('a', 0)), (1, "type = \"zero\"")]);
+    let text = text("vg", 'G', 1, "ab", &volumes);
+    let disks = [disk('a', &[ring(&text)]), disk('b', &[ring(&text)])];
+    let group = group(disks.to_vec());
+    let lv = volume(&group, "lv");
+    let placed = lv.placed(18).unwrap();
+    assert_eq!((placed.len(), placed[0].member, placed[0].at.clone()), (18, 1, START..START + 2 * EXTENT));
+    let there: Vec<u8> = placed.iter().flat_map(|one| disks[one.member][one.at.start as usize..one.at.end as usize].to_vec()).collect();
+    assert!(there == all(lv.bytes.as_ref().unwrap()));
+    assert!(placed.is_sorted_by_key(|one| one.from));
+    assert_eq!(lv.placed(17), None);
+    assert_eq!(volume(&group, "zeros").placed(99), None);
+}
+
+#[test]
+fn origins_of_others_have_no_place() {
+    let note = |rest: &str| {
+        let volumes = logical("base", SHOWN, &[(1, &linear('a', 0))])
+            + &logical("other", SHOWN, &[(1, &linear('a', 1))])
+            + &logical("note", "\"READ\"", &[(1, rest)]);
+        let text = text("vg", 'G', 1, "a", &volumes);
+        group(vec![disk('a', &[ring(&text)])])
+    };
+    for rest in
+        ["type = \"snapshot\"\norigin = \"base\"\ncow_store = \"cow\"", "type = \"thin\"\nthin_pool = \"p\"\nexternal_origin = \"base\""]
+    {
+        let group = note(rest);
+        assert!(volume(&group, "base").bytes.is_ok());
+        assert_eq!(volume(&group, "base").placed(9), None, "{rest}");
+        assert!(volume(&group, "other").placed(9).is_some());
+    }
+}
+
+#[test]
+fn free_extents_are_those_that_nobody_uses() {
+    let at = |first: u64, end: u64| START + first * EXTENT..START + end * EXTENT;
+    let of = |volumes: &str| {
+        let text = text("vg", 'G', 1, "ab", volumes);
+        group(vec![disk('a', &[ring(&text)]), disk('b', &[ring(&text)])]).free
+    };
+    let shown = logical("lv", SHOWN, &[(2, &linear('a', 3)), (1, &linear('b', 15))]);
+    let hidden = logical("hidden", "\"READ\"", &[(3, &linear('a', 5))]);
+    let free = vec![(0, at(0, 3)), (0, at(8, 16)), (1, at(0, 15))];
+    assert_eq!(of(&(shown.clone() + &hidden)), Ok(free.clone()));
+    for kind in ["zero", "error", "raid1", "raid5_ls", "thin-pool", "cache"] {
+        let other = logical("other", SHOWN, &[(4, &format!("type = \"{kind}\""))]);
+        assert_eq!(of(&(shown.clone() + &hidden + &other)), Ok(free.clone()), "{kind}");
+    }
+    assert_eq!(of(""), Ok(vec![(0, at(0, 16)), (1, at(0, 16))]));
+    for (rest, why) in [
+        ("type = \"mirror\"\nmirror_count = 2\nmirrors = [\"pv_a\", 0, \"pv_b\", 0]", "type mirror takes is not known"),
+        ("type = \"new\"", "type new takes is not known"),
+        ("type = \"striped\"\nstripe_count = 1\nstripes = [\"pv_z\", 0]", "lies on pv_z, which the group does not have"),
+        ("type = \"striped\"\nstripe_count = 2\nstripes = [\"pv_a\", 0]", "cannot be followed"),
+        ("type = \"striped\"\nstripe_count = 1\nstripes = [\"pv_a\", 14]", "used twice, or lie behind its end"),
+        ("type = \"striped\"\nstripe_count = 1\nstripes = [\"pv_a\", 4]", "used twice"),
+    ] {
+        let told = of(&(shown.clone() + &logical("other", SHOWN, &[(4, rest)]))).unwrap_err();
+        assert!(told.contains(why), "{told}, not {why}");
+    }
+    // Not whole, and with extents over a metadata area.
+    let text_of = |volumes: &str| text("vg", 'G', 1, "ab", volumes);
+    let alone = group(vec![disk('a', &[ring(&text_of(&shown))])]).free.unwrap_err();
+    assert!(alone.contains("is not among the disks given"), "{alone}");
+    let late = |text: &str| text.replace(&format!("pe_start = {}", START / 512), "pe_start = 16");
+    let text = late(&text_of(&shown));
+    let over = group(vec![disk('a', &[ring(&text)]), disk('b', &[ring(&text)])]).free.unwrap_err();
+    assert!(over.contains("lie over its own structures at byte 4096"), "{over}");
+}
+
+#[test]
 fn the_newest_state_counts() {
     let states: Vec<_> =
         (1..=4).map(|seq| text("vg", 'G', seq, "ab", &logical("lv", SHOWN, &[(u64::from(seq), &linear('a', 0))]))).collect();
