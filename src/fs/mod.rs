@@ -19,7 +19,9 @@ mod tree;
 mod xfs;
 
 pub use missing::Missing;
+pub use ntfs::is_hibernated;
 pub use path::Found;
+pub use signature::swap::space as swap_space;
 pub use system::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
 pub use tree::{Listed, MAX_ENTRIES, MAX_FILE, Mount, Tree};
 
@@ -88,6 +90,9 @@ const EXPENSIVE: [&str; 2] = ["xfs_external_log", "zfs_member"];
 /// A file system that can be read, and how.
 type Reader = (&'static str, fn(Bytes) -> Result<Arc<dyn FileSystem>, Error>);
 
+/// How [`Content::detail`] tells that the bytes carry another signature beside the one that they are known by.
+pub const OTHER_SIGNATURE: &str = "also carries a signature of";
+
 /// The file systems whose files can be read, by blkid's name.
 static READERS: &[Reader] = &[
     ("btrfs", btrfs::open),
@@ -132,7 +137,7 @@ pub fn identify(bytes: &dyn ReadAt) -> Result<Option<Content>, ReadError> {
             let others = chain.filter(|other| FILE_SYSTEMS.iter().any(|fs| fs.name == other.name));
             for other in others.filter(|other| !EXPENSIVE.contains(&other.name)) {
                 if (other.probe)(bytes)?.is_some() {
-                    content.detail.push(format!("also carries a signature of {}", other.name));
+                    content.detail.push(format!("{OTHER_SIGNATURE} {}", other.name));
                 }
             }
             return Ok(Some(content));

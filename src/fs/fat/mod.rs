@@ -3,13 +3,14 @@
 //! A node's number is the place of its 32 bytes in a directory, so that any node can be read by itself; the root, which has none, is 0.
 //! The crate fatfs has no such numbers, a cursor instead of positions, and no bound on a chain that loops.
 
+mod free;
 mod name;
 mod table;
 
-use super::{Entry, Error, FileSystem, Node, NodeId, NodeKind, Usage};
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
 use crate::bytes::{Bytes, Cached, MIB, read_array};
 use name::Long;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use table::{Chain, Root, Stretch, Volume};
 
@@ -109,6 +110,20 @@ impl Fat {
         Ok(Some(record))
     }
 
+    /// Where a file's content lies, and its length.
+    fn content(&self, file: NodeId) -> Result<(Vec<Stretch>, u64), Error> {
+        let Some(record) = self.record(file)?.filter(|record| !record.directory()) else {
+            return Err(Error::Unsupported("a directory, not a file".to_owned()));
+        };
+        let size = u64::from(record.size);
+        let stretches = if size == 0 { vec![] } else { self.volume.chain(record.cluster, size)? };
+        let len = stretches.last().map_or(0, |last| last.start.saturating_add(last.len));
+        if len < size {
+            return Err(Error::Damaged(format!("{len} of {size} bytes are in the chain of cluster {}", record.cluster)));
+        }
+        Ok((stretches, size))
+    }
+
     /// Where a directory's entries lie.
     fn stretches(&self, directory: NodeId) -> Result<Vec<Stretch>, Error> {
         let cluster = match (self.record(directory)?, self.volume.root) {
@@ -193,20 +208,25 @@ impl FileSystem for Fat {
     }
 
     fn open(&self, file: NodeId) -> Result<Bytes, Error> {
-        let Some(record) = self.record(file)?.filter(|record| !record.directory()) else {
-            return Err(Error::Unsupported("a directory, not a file".to_owned()));
-        };
-        let size = u64::from(record.size);
-        let stretches = if size == 0 { vec![] } else { self.volume.chain(record.cluster, size)? };
-        let len = stretches.last().map_or(0, |last| last.start.saturating_add(last.len));
-        if len < size {
-            return Err(Error::Damaged(format!("{len} of {size} bytes are in the chain of cluster {}", record.cluster)));
-        }
+        let (stretches, size) = self.content(file)?;
         Ok(Arc::new(Chain { bytes: self.volume.bytes.clone(), stretches, size }))
     }
 
     fn target(&self, _link: NodeId) -> Result<Vec<u8>, Error> {
         Err(Error::Unsupported("FAT has no symlinks".to_owned()))
+    }
+
+    fn extents(&self, file: NodeId) -> Result<Option<Vec<Extent>>, Error> {
+        let (stretches, size) = self.content(file)?;
+        let extent = |stretch: Stretch| {
+            let len = stretch.len.min(size.saturating_sub(stretch.start));
+            Extent { from: stretch.start, at: stretch.at..stretch.at.saturating_add(len) }
+        };
+        Ok((size > 0).then(|| stretches.into_iter().map(extent).collect()))
+    }
+
+    fn free(&self) -> Result<Vec<Range<u64>>, Error> {
+        self.volume.free_ranges()
     }
 
     fn usage(&self) -> Result<Usage, Error> {

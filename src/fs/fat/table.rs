@@ -40,9 +40,13 @@ pub(super) struct Volume {
     pub(super) root: Root,
     pub(super) size: u64,
     /// Where the table in use begins.
-    table: u64,
+    pub(super) table: u64,
+    /// Where the other tables begin that are written with it.
+    pub(super) copies: Vec<u64>,
+    /// The byte that the table begins with.
+    pub(super) media: u8,
     /// Where cluster 2 begins.
-    data: u64,
+    pub(super) data: u64,
     /// The boot sector says that it was not unmounted.
     marked: bool,
 }
@@ -94,7 +98,8 @@ impl Volume {
         if active >= tables {
             return Err(damaged(format!("table {active} of {tables} is the one in use")));
         }
-        let table = reserved.saturating_add(active.saturating_mul(length)).saturating_mul(sector);
+        let at = |number: u64| reserved.saturating_add(number.saturating_mul(length)).saturating_mul(sector);
+        let mirrored = width != Width::Fat32 || flags & 0x80 == 0;
         let state = if width == Width::Fat32 { 0x41 } else { 0x25 };
         Ok(Self {
             width,
@@ -105,7 +110,9 @@ impl Volume {
                 _ => Root::Fixed(before.saturating_mul(sector), root),
             },
             size: sectors.saturating_mul(sector),
-            table,
+            table: at(active),
+            copies: (1..tables).filter(|_| mirrored).map(at).collect(),
+            media: boot.u8(0x15),
             data: data.saturating_mul(sector),
             marked: boot.u8(state) & 1 == 1,
             bytes,
@@ -127,7 +134,7 @@ impl Volume {
     }
 
     /// Whether a number is that of a cluster.
-    fn has(&self, cluster: u32) -> bool {
+    pub(super) fn has(&self, cluster: u32) -> bool {
         u64::from(cluster).checked_sub(2).is_some_and(|index| index < self.clusters)
     }
 
@@ -194,7 +201,7 @@ impl Volume {
 }
 
 impl Width {
-    const fn bits(self) -> u64 {
+    pub(super) const fn bits(self) -> u64 {
         match self {
             Self::Fat12 => 12,
             Self::Fat16 => 16,

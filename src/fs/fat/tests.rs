@@ -120,14 +120,14 @@ fn no_byte_of_it_can_make_it_panic() {
     let image = volume();
     let rummage = |image: Vec<u8>| {
         let Ok(system) = opened(image) else { return };
-        drop((system.usage(), system.clean()));
+        drop((system.usage(), system.clean(), system.free()));
         let mut nodes = vec![];
         drop(system.entries(ROOT, &mut |entry| {
             nodes.push(entry.node);
             ControlFlow::Continue(())
         }));
         for id in nodes {
-            drop((system.node(id), names(&*system, id), system.target(id)));
+            drop((system.node(id), names(&*system, id), system.target(id), system.extents(id)));
             let Ok(content) = system.open(id) else { continue };
             drop(content.read_at(0, &mut vec![0; content.size().min(4096) as usize]));
         }
@@ -142,4 +142,42 @@ fn no_byte_of_it_can_make_it_panic() {
     for len in (0..image.len()).step_by(37) {
         rummage(image[..len].to_vec());
     }
+}
+
+fn words<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    result.map_or_else(|error| error.to_string(), |good| format!("no error but {good:?}"))
+}
+
+#[test]
+fn free_clusters_and_where_files_lie() {
+    let system = opened(volume()).unwrap();
+    let find = |name: &str| system.lookup(ROOT, name.as_bytes()).unwrap().unwrap();
+    // Clusters 2 to 8 are taken; there are 61.
+    assert_eq!(system.free().unwrap(), [1536 + 7 * 512..32_768]);
+    assert_eq!(system.extents(find("file.txt")).unwrap(), Some(vec![Extent { from: 0, at: 1536..1536 + 1100 }]));
+    assert_eq!(system.extents(find("empty")).unwrap(), None);
+    assert!(system.extents(find("dir")).is_err() && system.extents(find("loop")).is_err());
+
+    // Two tables, the root directory and the clusters a sector later each.
+    let mut twice = volume();
+    twice.splice(1024..1024, volume()[512..1024].to_vec());
+    twice.truncate(64 * 512);
+    twice[0x10] = 2;
+    assert_eq!(opened(twice.clone()).unwrap().free().unwrap(), [2048 + 7 * 512..32_768]);
+    for (at, differs) in [(1024, false), (1026, false), (1027, true), (1024 + 90, true), (512 + 13, true), (1024 + 100, false)] {
+        let mut broken = twice.clone();
+        broken[at] ^= 0x10;
+        let told = words(opened(broken).unwrap().free());
+        assert_eq!(told.contains("the tables differ"), differs, "byte {at}: {told}");
+    }
+
+    let with = |at: usize, value: u8| {
+        let mut image = volume();
+        image[at] = value;
+        words(opened(image).unwrap().free())
+    };
+    assert!(with(0x25, 1).contains("not unmounted"));
+    assert!(with(512, 0xf0).contains("begins with 0xf0"));
+    // A gap in a chain is free; that a file lies there is for others to see.
+    assert_eq!(with(512 + 3, 0), "no error but [1536..2048, 5120..32768]");
 }

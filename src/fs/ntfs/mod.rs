@@ -8,6 +8,7 @@ mod bits;
 mod boot;
 mod chunks;
 mod compressed;
+mod free;
 mod index;
 mod log;
 mod lznt1;
@@ -22,7 +23,9 @@ mod table;
 mod wof;
 mod xpress;
 
-use super::{Entry, Error, FileSystem, Node, NodeId, NodeKind, Usage};
+pub use free::is_hibernated;
+
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
 use crate::bytes::{Bytes, Cached, ReadAt, int_u64, int_usize, is_zero, read_vec};
 use boot::Geometry;
 use compressed::Compressed;
@@ -31,7 +34,7 @@ use names::UpCase;
 use raw::{byte, le16, le64, units};
 use record::{BITMAP, DATA, INDEX_ALLOCATION, INDEX_ROOT, REPARSE_POINT, STANDARD_INFORMATION, VOLUME_INFORMATION, Value};
 use reparse::{Reparse, Target};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
 use table::{Content, File, Table, number_of};
 
@@ -240,6 +243,24 @@ impl FileSystem for Ntfs {
             Some(Reparse::Link(target)) => self.path(target)?.map_err(Error::Unsupported),
             _ => Err(damaged(&file, "it is not a link")),
         }
+    }
+
+    /// Of a file that the system compresses (WOF) the place in the compressed stream is told, of all that is compressed whole clusters.
+    fn extents(&self, file: NodeId) -> Result<Option<Vec<Extent>>, Error> {
+        let file = self.table.file(file.0)?;
+        let overlaid: Vec<u16> = match self.reparse(&file)? {
+            _ if file.record.directory => return Err(Error::Unsupported("a directory has no content".to_owned())),
+            Some(Reparse::Link(_) | Reparse::Special(_)) => return Err(Error::Unsupported("it is not a regular file".to_owned())),
+            Some(Reparse::Overlaid(_)) => "WofCompressedData".encode_utf16().collect(),
+            None | Some(Reparse::Foreign { .. }) => vec![],
+        };
+        let flags = self.table.find(&file, DATA, &overlaid)?.map_or(0, |data| data.flags);
+        let Some(Content::Stream(stream)) = self.table.content(&file, DATA, &overlaid)? else { return Ok(None) };
+        Ok(Some(free::extents(&stream, flags & (COMPRESSED | ENCRYPTED) != 0)))
+    }
+
+    fn free(&self) -> Result<Vec<Range<u64>>, Error> {
+        free::ranges(self)
     }
 
     fn usage(&self) -> Result<Usage, Error> {

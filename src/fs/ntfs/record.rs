@@ -25,7 +25,7 @@ pub(super) const REPARSE_POINT: u32 = 0xc0;
 /// What stands after the last attribute.
 const END: u32 = 0xffff_ffff;
 /// Flag of a record: it is in use.
-const IN_USE: u16 = 1;
+pub(super) const IN_USE: u16 = 1;
 /// Flag of a record: it is a directory.
 const DIRECTORY: u16 = 2;
 

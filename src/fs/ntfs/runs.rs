@@ -81,6 +81,11 @@ impl Runs {
         Ok(())
     }
 
+    /// All of them that have clusters: first cluster on the volume, and how many.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().filter_map(|run| Some((run.lcn?, run.len)))
+    }
+
     /// The cluster of the stream after the last that is mapped.
     pub(super) fn end(&self) -> u64 {
         self.0.last().map_or(0, Run::end)

@@ -5,10 +5,10 @@
 
 use super::boot::Geometry;
 use super::raw::{byte, le16, le32, le64, len16, part, units};
-use super::record::{ATTRIBUTE_LIST, Attribute, DATA, FILE_NAME, Record, Value};
+use super::record::{self, ATTRIBUTE_LIST, Attribute, DATA, FILE_NAME, Record, Value};
 use super::runs::Runs;
 use super::stream::Stream;
-use crate::bytes::{Bytes, ReadAt, int_u64, int_usize, read_vec};
+use crate::bytes::{Bytes, ReadAt, int_u64, int_usize, is_zero, read_vec};
 use crate::fs::Error;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
@@ -119,6 +119,41 @@ impl Table {
             }
             _ => Err(damaged(record, "it does not continue the master file table")),
         }
+    }
+
+    /// The places of all records that may be in use: every one that was ever written.
+    pub(super) fn places(&self) -> impl Iterator<Item = u64> {
+        let record = self.geometry.record;
+        let (mut at, mut until) = (0_u64, 0_u64);
+        std::iter::from_fn(move || {
+            if at >= until {
+                let found = self.records.data(at)?;
+                (at, until) = (found.start, found.end);
+            }
+            // Data may begin within a record.
+            let number = at.checked_div(record)?;
+            at = number.saturating_add(1).saturating_mul(record);
+            (at <= self.records.initialized).then_some(number)
+        })
+    }
+
+    /// The runs of every attribute in a record, and nothing where it is not in use. What was never used since the table grew has no magic.
+    pub(super) fn runs(&self, number: u64) -> Result<Vec<Runs>, Error> {
+        let bytes = read_vec(&self.records, number.saturating_mul(self.geometry.record), int_usize(self.geometry.record))?;
+        if is_zero(&bytes) || bytes.starts_with(b"FILE") && le16(&bytes, 22).is_some_and(|flags| flags & record::IN_USE == 0) {
+            return Ok(vec![]);
+        }
+        let record = Record::parse(number, bytes).map_err(|what| damaged(number, what))?;
+        let mapped = record.attributes.iter().filter_map(|attribute| match &attribute.value {
+            Value::Mapped(mapped) => Some(mapped),
+            Value::Resident(_) => None,
+        });
+        let runs = mapped.map(|mapped| {
+            let mut runs = Runs::default();
+            runs.add(&mapped.pairs, self.geometry.clusters).map_err(|what| damaged(number, what))?;
+            Ok(runs)
+        });
+        runs.collect()
     }
 
     /// A record, whatever it is.

@@ -374,7 +374,7 @@ fn the_log_tells_of_work() {
 
 #[test]
 fn any_bytes_are_read_in_bounded_time() {
-    let disk = volume();
+    let disk = whole();
     let base: Bytes = Arc::new(Memory(disk.clone()));
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut draw = |below: u64| {
@@ -409,9 +409,9 @@ fn any_bytes_are_read_in_bounded_time() {
             all.push(entry.node);
             ControlFlow::Continue(())
         }));
-        drop((fs.usage(), fs.clean(), fs.lookup(fs.root(), b"holes")));
+        drop((fs.usage(), fs.clean(), fs.free(), fs.lookup(fs.root(), b"holes")));
         for id in all.into_iter().chain((0..40).map(NodeId)) {
-            drop((fs.node(id), fs.target(id), fs.lookup(id, b"abc"), names_lossy(&*fs, id)));
+            drop((fs.node(id), fs.target(id), fs.extents(id), fs.lookup(id, b"abc"), names_lossy(&*fs, id)));
             if let Ok(bytes) = fs.open(id) {
                 let _ = read_vec(&*bytes, 0, bytes.size().min(1 << 16) as usize);
                 let _ = read_vec(&*bytes, bytes.size().saturating_sub(999), bytes.size().min(999) as usize);
@@ -434,4 +434,84 @@ fn names_lossy(fs: &dyn FileSystem, id: NodeId) -> Result<usize, Error> {
         ControlFlow::Continue(())
     })?;
     Ok(count)
+}
+
+/// The same volume with what nothing can be called free without: `$MFTMirr` in clusters 120 to 123, `$Boot` in 0 to 3.
+fn whole() -> Vec<u8> {
+    let mut disk = volume();
+    put(&mut disk, 56, &120_u64.to_le_bytes());
+    set(&mut disk, 1, record(1, 0, &[mapped(DATA, "", 1, 0, [0, 4096, 4096], &[0x11, 4, 120, 0])]));
+    set(&mut disk, 7, record(1, 0, &[mapped(DATA, "", 1, 0, [0, 4096, 4096], &[0x11, 4, 0, 0])]));
+    disk
+}
+
+#[test]
+fn free_clusters_are_those_that_nothing_uses() {
+    let free = |disk: &[u8]| opened(disk.to_vec()).unwrap().free();
+    let kib = |start: u64, end: u64| start * 1024..end * 1024;
+    assert_eq!(free(&whole()).unwrap(), [kib(124, 156)]);
+    let bitmap = |change: &dyn Fn(&mut [u8])| {
+        let mut bits = [&[0xff; 15][..], &[0x0f, 0, 0, 0, 0xf0]].concat();
+        change(&mut bits);
+        let mut disk = whole();
+        set(&mut disk, 6, record(1, 0, &[resident(DATA, "", 1, &bits)]));
+        words(free(&disk))
+    };
+    assert_eq!(bitmap(&|bits| bits[16] = 1), "no error but [126976..131072, 132096..159744]");
+    let clear = |cluster: usize| bitmap(&move |bits| bits[cluster / 8] &= !(1 << (cluster % 8)));
+    // What each of them is used by.
+    for (cluster, by) in [(0, "the boot sector"), (3, "record 7"), (4, "$MFT"), (35, "record 0"), (67, "record 15"), (72, "record 32")] {
+        assert!(clear(cluster).contains(&format!("calls cluster {cluster} free, which {by} uses")), "{}", clear(cluster));
+    }
+    for (cluster, by) in [(90, "record 5"), (115, "record 2"), (120, "$MFTMirr"), (123, "record 1")] {
+        assert!(clear(cluster).contains(&format!("calls cluster {cluster} free, which {by} uses")), "{}", clear(cluster));
+    }
+    assert!(clear(80).starts_with("no error"), "nothing lies there");
+
+    let with = |number: usize, record: Vec<u8>| {
+        let mut disk = whole();
+        set(&mut disk, number, record);
+        words(free(&disk))
+    };
+    assert!(with(7, record(0, 0, &[])).contains("record 7: it is not in use"));
+    assert!(with(1, record(1, 0, &[resident(DATA, "", 1, b"x")])).contains("record 1, which is the file system's own"));
+    assert!(with(6, record(1, 0, &[resident(DATA, "", 1, &[0; 19])])).contains("19 of the 20 bytes"));
+    let sparse = record(1, 0, &[mapped(DATA, "", 1, 0, [0, 20, 20], &[0x01, 1, 0])]);
+    assert!(with(6, sparse).contains("0 of the 20 bytes"));
+    let unwritten = record(1, 0, &[mapped(DATA, "", 1, 0, [0, 20, 8], &[0x11, 1, 100, 0])]);
+    assert!(with(6, unwritten).contains("8 of the 20 bytes"));
+    let dirty = record(1, 0, &[resident(VOLUME_INFORMATION, "", 1, &[0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 1, 0])]);
+    assert!(with(3, dirty).contains("marked dirty"));
+    // A file that no directory names, in a record that nothing else reads.
+    let lost = record(1, 0, &[mapped(DATA, "lost", 1, 0, [0, 1024, 1024], &[0x11, 1, 125, 0])]);
+    assert!(with(38, lost.clone()).contains("cluster 125 free, which record 38 uses"));
+    let mut torn = lost;
+    torn[510] ^= 1;
+    assert!(with(38, torn).contains("record 38: it was not written whole"));
+}
+
+#[test]
+fn a_sleeping_windows_keeps_everything() {
+    for (mark, asleep) in [(b"HIBR", true), (b"hibr", true), (b"RSTR", true), (b"wake", false), (b"WAKE", false), (&[0; 4], false)] {
+        let mut disk = whole();
+        let names = [entry("hiberfil.sys", 1, 1 << 48 | 24, None), entry("", 0, 0, None)];
+        set(&mut disk, 5, record(3, 0, &[index_root(&names)]));
+        set(&mut disk, 24, record(1, 0, &[resident(DATA, "", 1, &[&mark[..], &[0; 12]].concat())]));
+        let told = words(opened(disk).unwrap().free());
+        assert_eq!(told.contains("has its memory in hiberfil.sys"), asleep, "{mark:?}: {told}");
+    }
+}
+
+#[test]
+fn files_lie_where_their_runs_say() {
+    let fs = opened(volume()).unwrap();
+    let at = |from, start, end| Extent { from, at: start..end };
+    let content = (CONTENT * CLUSTER) as u64;
+    assert_eq!(fs.extents(NodeId(24)).unwrap(), None, "in its record");
+    assert_eq!(fs.extents(NodeId(32)).unwrap(), Some(vec![at(0, content, content + 1500)]), "what was written");
+    assert_eq!(fs.extents(NodeId(33)).unwrap(), Some(vec![at(2048, content, content + 1024)]), "holes lie nowhere");
+    assert!(fs.extents(NodeId(25)).is_err());
+    let mut disk = volume();
+    set(&mut disk, 24, record(1, 0, &[mapped(DATA, "", 1, 1, [0, 9000, 9000], &[0x11, 3, CONTENT as u8, 0x01, 13, 0])]));
+    assert_eq!(opened(disk).unwrap().extents(NodeId(24)).unwrap(), Some(vec![at(0, content, content + 3072)]), "whole clusters");
 }

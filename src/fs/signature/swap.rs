@@ -2,10 +2,11 @@
 //!
 //! `include/linux/swap.h` of the Linux kernel, `union swap_header`: the magic ends the first page, whatever its size.
 
-use crate::bytes::{KIB, ReadAt, int_usize};
+use crate::bytes::{KIB, ReadAt, ReadError, int_usize};
 use crate::volume::block::{Block, sized};
 use crate::volume::text::{label, uuid};
 use crate::volume::{Content, Probed};
+use std::ops::Range;
 
 /// Page sizes of the processors that Linux runs on.
 const PAGES: [u64; 5] = [4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB];
@@ -53,7 +54,27 @@ pub(in crate::fs) fn suspended(bytes: &dyn ReadAt) -> Probed {
     Ok(None)
 }
 
-fn page_end(bytes: &dyn ReadAt, page: u64) -> Result<Option<Block>, crate::bytes::ReadError> {
+/// The pages of a swap space that hold what was swapped out: all behind the first, which is its header. `None` where the bytes are no
+/// swap space of the version in use (1), or where that does not fit into them.
+///
+/// # Errors
+///
+/// When the header cannot be read.
+pub fn space(bytes: &dyn ReadAt) -> Result<Option<Range<u64>>, ReadError> {
+    if bytes.size() < MIN_SIZE {
+        return Ok(None);
+    }
+    for page in PAGES {
+        let Some(magic) = page_end(bytes, page)? else { break };
+        if magic.has(0, b"SWAPSPACE2") {
+            let found = header(bytes, Some(page), "swap", "1")?;
+            return Ok(found.and_then(|found| found.size).filter(|size| *size <= bytes.size()).map(|size| page..size));
+        }
+    }
+    Ok(None)
+}
+
+fn page_end(bytes: &dyn ReadAt, page: u64) -> Result<Option<Block>, ReadError> {
     Block::at(bytes, page.saturating_sub(10), MAGIC_LEN)
 }
 
@@ -98,6 +119,19 @@ mod tests {
         assert_eq!(swap(&disk(40 * KIB - 1, parts)).unwrap(), None);
         assert_eq!(swap(&disk(40 * KIB, &[(4086, b"SWAPSPACE2")])).unwrap(), None, "no header");
         matches(swap, 1 << 20, &[(4086, b"SWAP-SPACE")], &[4086]);
+    }
+
+    #[test]
+    fn what_was_swapped_out_lies_behind_the_header() {
+        for page in PAGES {
+            let parts: &[(u64, &[u8])] = &[(page - 10, b"SWAPSPACE2"), (1024, &fields())];
+            assert_eq!(space(&disk(25 * page, parts)).unwrap(), Some(page..25 * page));
+            assert_eq!(space(&disk(25 * page + 512, parts)).unwrap(), Some(page..25 * page));
+            assert_eq!(space(&disk(25 * page - 1, parts)).unwrap(), None, "more pages than there are");
+        }
+        assert_eq!(space(&disk(1 << 20, &[(4086, b"SWAP-SPACE")])).unwrap(), None);
+        assert_eq!(space(&disk(1 << 20, &[(4086, b"S1SUSPEND\0"), (1024, &fields())])).unwrap(), None);
+        assert_eq!(space(&disk(4096, &[])).unwrap(), None);
     }
 
     #[test]
