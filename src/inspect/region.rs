@@ -193,6 +193,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, clippy::type_complexity, reason = "lists of ranges are what is compared")]
     fn ranges_are_found_on_the_disks() {
         let cases: [(&[Range<u64>], &[(usize, Range<u64>)]); 11] = [
             (&[0..10], &[(0, 100..110)]),
@@ -213,6 +214,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "lists of ranges are what is compared")]
     fn what_is_not_covered_is_nowhere() {
         for range in [34..36, 35..36, 39..41, 36..39, 49..51, 50..51, 0..50, 0..u64::MAX, u64::MAX - 1..u64::MAX] {
             assert_eq!(region().on_disks(&[0..1, range.clone()]), None, "{range:?}");

@@ -31,13 +31,13 @@ impl Claims {
         };
         let holder = |region: &Region| region.content.as_ref().is_some_and(|content| content.kind == MEMBER);
         claims.compare(regions, &partition);
-        let partitions: Vec<usize> = claims.places();
+        let partitions: Vec<bool> = claims.contested.iter().map(Option::is_some).collect();
         let inner = |region: &Region| !holder(region) && (partition(region) || matches!(region.place, Place::Volume(_)));
         claims.compare(regions, &inner);
-        let bad: Vec<Claim> = all(regions).filter(|claim| partitions.contains(&claim.region)).collect();
+        let bad = merged(all(regions).filter(|claim| partitions.get(claim.region).copied().unwrap_or_default()).collect());
         for claim in all(regions) {
-            let within = bad.iter().find(|one| one.disk == claim.disk && one.at.start < claim.at.end && claim.at.start < one.at.end);
-            if let Some(one) = within {
+            let next = bad.get(bad.partition_point(|one| (one.disk, one.at.end) <= (claim.disk, claim.at.start)));
+            if let Some(one) = next.filter(|one| one.disk == claim.disk && one.at.start < claim.at.end) {
                 claims.mark(claim.region, one.region, regions);
             }
         }
@@ -47,10 +47,6 @@ impl Claims {
     /// Why a region's bytes may be another's.
     pub(super) fn contested(&self, region: usize) -> Option<String> {
         self.contested.get(region)?.clone()
-    }
-
-    fn places(&self) -> Vec<usize> {
-        self.contested.iter().enumerate().filter(|(_, why)| why.is_some()).map(|(place, _)| place).collect()
     }
 
     fn mark(&mut self, region: usize, other: usize, regions: &[Region]) {
@@ -85,4 +81,17 @@ fn all(regions: &[Region]) -> impl Iterator<Item = Claim> {
         let lies = one.lies.iter().filter(|stretch| stretch.at.start < stretch.at.end);
         lies.map(move |stretch| Claim { disk: stretch.disk, at: stretch.at.clone(), region })
     })
+}
+
+/// Claims sorted, those that share bytes as one, by the name of its first.
+fn merged(mut claims: Vec<Claim>) -> Vec<Claim> {
+    claims.sort_by_key(|claim| (claim.disk, claim.at.start));
+    let mut found: Vec<Claim> = Vec::new();
+    for claim in claims {
+        match found.last_mut() {
+            Some(last) if last.disk == claim.disk && last.at.end > claim.at.start => last.at.end = last.at.end.max(claim.at.end),
+            _ => found.push(claim),
+        }
+    }
+    found
 }

@@ -38,12 +38,18 @@ pub(super) fn stop(regions: &[Region]) -> Result<Option<String>, Fault> {
         }
         if kind == "ntfs"
             && let Some(fs) = region.opened()
-            && fs::is_hibernated(&**fs)?
         {
-            return Ok(Some(format!(
-                "a hibernated Windows, or one shut down with fast startup, has its memory in hiberfil.sys of {place}; start it and shut it \
-                 down with 'shutdown /s /t 0', then run again"
-            )));
+            match fs::is_hibernated(&**fs).map_err(Fault::from) {
+                Ok(false) => {}
+                Ok(true) => {
+                    return Ok(Some(format!(
+                        "a hibernated Windows, or one shut down with fast startup, has its memory in hiberfil.sys of {place}; start it and \
+                         shut it down with 'shutdown /s /t 0', then run again"
+                    )));
+                }
+                Err(Fault::Kept(why)) => return Ok(Some(format!("whether a hibernated Windows is on {place} cannot be told: {why}"))),
+                Err(host) => return Err(host),
+            }
         }
     }
     Ok(None)
@@ -88,7 +94,12 @@ fn file_system(fs: &dyn FileSystem, kind: &str, size: u64) -> Result<Vec<Range<u
         next = range.end;
         sum = sum.saturating_add(range.end.saturating_sub(range.start));
     }
-    let counted = fs.usage()?.free;
+    let usage = fs.usage()?;
+    // So does a volume that goes on elsewhere, or in stripes.
+    if usage.size > size {
+        return kept(format!("it spans {} bytes, more than the {size} of its place", usage.size));
+    }
+    let counted = usage.free;
     // Btrfs counts what files use, not what its copies take; XFS counts blocks as free that it keeps for its own trees.
     let equal = !matches!(kind, "btrfs" | "xfs");
     if sum > counted || equal && sum != counted {

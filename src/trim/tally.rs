@@ -27,7 +27,7 @@ pub(super) fn pages(mut ranges: Vec<(usize, Range<u64>)>, disks: &[Bytes]) -> Re
             return kept("what it calls free passes the end of the disk");
         }
         let start = range.start.max(TABLE).div_ceil(PAGE).saturating_mul(PAGE);
-        let end = range.end.min(bytes.size().saturating_sub(TABLE)) / PAGE * PAGE;
+        let end = (range.end.min(bytes.size().saturating_sub(TABLE)) / PAGE).saturating_mul(PAGE);
         if start < end {
             found.push((disk, start..end));
         }
@@ -43,7 +43,7 @@ pub(super) fn count(ranges: &[(usize, Range<u64>)], disks: &[Bytes]) -> Result<u
         let mut at = range.start;
         while let Some(data) = bytes.data(at).filter(|data| data.start < range.end) {
             // Data may begin within a page.
-            let start = data.start / PAGE * PAGE;
+            let start = (data.start / PAGE).saturating_mul(PAGE);
             let end = data.end.div_ceil(PAGE).saturating_mul(PAGE).min(range.end).min(start.saturating_add(MIB));
             let piece = read_vec(bytes, start, int_usize(end.saturating_sub(start)))?;
             let full = piece.chunks(int_usize(PAGE)).filter(|page| !is_zero(page)).count();

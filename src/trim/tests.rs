@@ -1,7 +1,7 @@
 //! Disks made by hand.
 
 use super::*;
-use crate::bytes::{Memory, Punched, ReadAt, read_vec};
+use crate::bytes::{Memory, Punched, read_vec};
 use crate::facts::{ContentFacts, Fact};
 use crate::inspect::Stretch;
 use std::sync::Arc;
@@ -181,6 +181,9 @@ fn what_is_not_known_stays() {
     assert_eq!(two, "it also carries a signature of ext4, so that it is not certain what it is");
     assert!(with(&|region| region.lies.clear()).starts_with("where its bytes lie on the disks is not known"));
     assert!(with(&|region| region.lies[0].at.end -= 4096).starts_with("what it calls free passes its end"));
+    let mut longer = fat();
+    longer[0x14] = 9;
+    assert_eq!(why(&[region(1, AT, "vfat", longer)]), "its free space is not in order at byte 24576");
     assert!(with(&|region| region.partition_type = Some("5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6".to_owned())).contains("dm-verity"));
     assert!(find(&both(), &[]).unwrap()[0].free.as_ref().unwrap_err().contains("not among those given"));
     let mut nothing = both();

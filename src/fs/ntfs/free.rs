@@ -161,6 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "lists of ranges are what is compared")]
     fn clear_bits_are_found_across_bytes() {
         let ranges = |bytes: &[u8], bits| clear(&Content::Resident(bytes.to_vec()), bits).unwrap();
         assert_eq!(ranges(&[0xff, 0xff], 16), []);
