@@ -13,12 +13,14 @@ mod apply;
 mod draft;
 mod operations;
 mod plan;
+mod planned;
 mod system;
 
 pub use apply::{Applied, CannotApply, apply};
-pub use draft::{Action, Change, Create, Draft, Planned, Problem, Remaining, Unlink, Write};
+pub use draft::Draft;
 pub use operations::OPERATIONS;
 pub use plan::{CannotPlan, plan};
+pub use planned::{Action, Change, Create, Planned, Problem, Remaining, Unlink, Write};
 pub use system::{System, Wishes};
 
 use crate::fs;

@@ -1,3 +1,5 @@
+//! Drafts over trees in memory.
+
 use super::*;
 use crate::fs::testing::tree;
 
