@@ -38,8 +38,11 @@ impl Found<'_> {
     }
 }
 
-/// Walks a path. `follow` says whether a symlink at its end is followed.
-pub(super) fn walk<'a>(tree: &'a Tree, path: &[u8], follow: bool) -> Result<Option<Found<'a>>, Error> {
+/// Says of a name in a directory whether it counts as removed.
+pub(super) type Gone<'g> = &'g dyn Fn(&Mount, NodeId, &[u8]) -> bool;
+
+/// Walks a path. `follow` says whether a symlink at its end is followed; a name that is `gone` leads nowhere.
+pub(super) fn walk<'a>(tree: &'a Tree, path: &[u8], follow: bool, gone: Gone<'_>) -> Result<Option<Found<'a>>, Error> {
     let mut todo: VecDeque<Vec<u8>> = names(path).map(<[u8]>::to_vec).collect();
     let mut place = Place::root(tree);
     let (mut symlinks, mut steps) = (0_u32, 0_usize);
@@ -54,6 +57,9 @@ pub(super) fn walk<'a>(tree: &'a Tree, path: &[u8], follow: bool) -> Result<Opti
         }
         let Some((mount, directory)) = place.here() else { return Ok(None) };
         if tree.node(mount, directory)?.kind != NodeKind::Directory {
+            return Ok(None);
+        }
+        if gone(mount, directory, &name) {
             return Ok(None);
         }
         let Some((mount, id)) = tree.step(&place.names, mount, directory, &name)? else { return Ok(None) };

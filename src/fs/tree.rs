@@ -95,7 +95,7 @@ impl Tree {
     ///
     /// When something on the way cannot be read.
     pub fn find(&self, path: &str) -> Result<Option<Found<'_>>, Error> {
-        path::walk(self, path.as_bytes(), true).map_err(|error| error.at(path))
+        path::walk(self, path.as_bytes(), true, &|_, _, _| false).map_err(|error| error.at(path))
     }
 
     /// As [`Tree::find`]; a symlink at the end is not followed.
@@ -104,7 +104,22 @@ impl Tree {
     ///
     /// As [`Tree::find`].
     pub fn find_link(&self, path: &str) -> Result<Option<Found<'_>>, Error> {
-        path::walk(self, path.as_bytes(), false).map_err(|error| error.at(path))
+        path::walk(self, path.as_bytes(), false, &|_, _, _| false).map_err(|error| error.at(path))
+    }
+
+    /// As [`Tree::find`] or, without `follow`, [`Tree::find_link`]: a path of any bytes, without the names that are `gone`, each given with
+    /// the mount and the directory that it stands in. A symlink or a directory that is gone leads nowhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tree::find`].
+    pub(crate) fn find_without(
+        &self,
+        path: &[u8],
+        follow: bool,
+        gone: &dyn Fn(&Mount, NodeId, &[u8]) -> bool,
+    ) -> Result<Option<Found<'_>>, Error> {
+        path::walk(self, path, follow, gone).map_err(|error| error.at(&String::from_utf8_lossy(path)))
     }
 
     /// Whether a path leads to anything.
@@ -312,7 +327,7 @@ impl Tree {
 }
 
 /// Whether a name matches a pattern of one path part.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<&str> = parts.collect();
