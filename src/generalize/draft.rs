@@ -1,19 +1,27 @@
 //! What operations plan: a guest as it will be, without anything having been written.
+//!
+//! Everything is kept by node and by name in its directory, not by path: a file system that is mounted twice and a file that has two names
+//! are one, whichever path leads there. What is planned is what is seen: a removed name leads nowhere, nor does a symlink or a directory
+//! that is gone, and a file that is made is read and listed like any other.
+
+mod removal;
 
 use super::{Action, Change, Create, Operation, Planned, Problem, Remaining, Unlink, Write};
 use crate::bytes::{int_usize, read_vec};
-use crate::fs::{Error, Found, MAX_FILE, NodeId, NodeKind, Tree};
+use crate::fs::{Entry, Error, Found, MAX_ENTRIES, MAX_FILE, Mount, NodeId, NodeKind, Tree, matches};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-/// A path as names from the guest's root, without symlinks.
-type Names = Vec<Vec<u8>>;
+/// A node: the first mount of its file system, and its number there.
+type NodeKey = (usize, NodeId);
+/// A name in a directory.
+type NameKey = (usize, NodeId, Vec<u8>);
 
-/// Names that are removed at most, and how deep directories may lie in each other.
-const MAX_REMOVED: usize = 1 << 20;
-const MAX_DEPTH: usize = 128;
 /// The attribute that holds a SELinux label; a new file has that of its directory, as the kernel gives it where policy says nothing.
 const LABEL: &str = "security.selinux";
+/// Bytes of a name, as Linux has it (`NAME_MAX`).
+const MAX_NAME: usize = 255;
 
 /// A guest with planned changes over it.
 #[derive(Debug)]
@@ -21,31 +29,67 @@ pub struct Draft<'a> {
     tree: &'a Tree,
     operation: &'static str,
     requirement: &'static str,
-    gone: BTreeSet<Names>,
+    /// By place of a mount: the first mount of the same file system.
+    first: Vec<usize>,
+    /// Directories that other file systems are mounted on.
+    points: BTreeSet<NodeKey>,
+    gone: BTreeSet<NameKey>,
+    /// Names that each node loses.
+    lost: BTreeMap<NodeKey, u32>,
     unlinks: Vec<Unlink>,
-    writes: BTreeMap<Names, Write>,
-    creates: BTreeMap<Names, Create>,
-    changes: Vec<Change>,
+    writes: BTreeMap<NodeKey, Write>,
+    creates: BTreeMap<NameKey, Create>,
+    changes: Vec<(About, Change)>,
     problems: Vec<Problem>,
     remaining: Vec<Remaining>,
+}
+
+/// What a change is about; the change is withdrawn when that comes to nothing.
+#[derive(Debug, PartialEq, Eq)]
+enum About {
+    Names,
+    Written(NodeKey),
+    Made(NameKey),
 }
 
 impl<'a> Draft<'a> {
     /// The guest as it is.
     #[must_use]
     pub fn new(tree: &'a Tree) -> Self {
-        Self {
+        let first = |mount: &Mount| tree.mounts().position(|one| Arc::ptr_eq(&one.fs, &mount.fs)).unwrap_or_default();
+        let mut draft = Self {
             tree,
             operation: "",
             requirement: "",
+            first: tree.mounts().map(first).collect(),
+            points: BTreeSet::new(),
             gone: BTreeSet::new(),
+            lost: BTreeMap::new(),
             unlinks: vec![],
             writes: BTreeMap::new(),
             creates: BTreeMap::new(),
             changes: vec![],
             problems: vec![],
             remaining: vec![],
-        }
+        };
+        draft.points = tree.mounts().filter_map(|mount| draft.point(mount)).collect();
+        draft
+    }
+
+    /// The directory that a file system is mounted on. What cannot be read has none that could be removed either.
+    fn point(&self, mount: &Mount) -> Option<NodeKey> {
+        let (above, name) = mount.at.trim_end_matches('/').rsplit_once('/')?;
+        let above = self.walk(if above.is_empty() { b"/" } else { above.as_bytes() }, true).ok().flatten()?;
+        let node = above.mount.fs.lookup(above.id, name.as_bytes()).ok().flatten()?;
+        Some(self.node_key(above.mount, node))
+    }
+
+    fn node_key(&self, mount: &Mount, node: NodeId) -> NodeKey {
+        (self.first.get(mount.place()).copied().unwrap_or_default(), node)
+    }
+
+    fn name_key(&self, mount: &Mount, directory: NodeId, name: &[u8]) -> NameKey {
+        (self.node_key(mount, directory).0, directory, name.to_vec())
     }
 
     /// What is planned from here on is this operation's.
@@ -57,43 +101,100 @@ impl<'a> Draft<'a> {
     /// Everything, in the order in which it can be done.
     #[must_use]
     pub fn finish(self) -> Planned {
+        let mut writes: Vec<Write> = self.writes.into_values().collect();
+        writes.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut creates: Vec<Create> = self.creates.into_values().collect();
+        creates.sort_by(|a, b| a.path.cmp(&b.path));
         Planned {
-            changes: self.changes,
+            changes: self.changes.into_iter().map(|(_, change)| change).collect(),
             problems: self.problems,
             remaining: self.remaining,
             unlinks: self.unlinks,
-            writes: self.writes.into_values().collect(),
-            creates: self.creates.into_values().collect(),
+            writes,
+            creates,
         }
     }
 
-    fn is_gone(&self, names: &[Vec<u8>]) -> bool {
-        // A name whose directory is gone is in the set itself.
-        self.gone.contains(names)
+    fn is_gone(&self, mount: &Mount, directory: NodeId, name: &[u8]) -> bool {
+        !self.gone.is_empty() && self.gone.contains(&self.name_key(mount, directory, name))
     }
 
-    /// What stands at a path now; symlinks at its end are followed where `follow` says so.
+    fn walk(&self, path: &[u8], follow: bool) -> Result<Option<Found<'a>>, Error> {
+        self.tree.find_without(path, follow, &|mount, directory, name| self.is_gone(mount, directory, name))
+    }
+
+    /// What of the guest's own stands at a path now; symlinks at its end are followed where `follow` says so.
     fn find(&self, path: &str, follow: bool) -> Result<Option<Found<'a>>, Error> {
-        let found = if follow { self.tree.find(path)? } else { self.tree.find_link(path)? };
-        Ok(found.filter(|found| !self.is_gone(&found.names)))
+        self.walk(&self.raw(path)?, follow)
     }
 
-    /// The place of a file that is to be made, or was: names of its directory without symlinks, and its own.
-    fn place(&self, path: &str) -> Result<Option<(Found<'a>, Names)>, Error> {
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(found) = self.find(if directory.is_empty() { "/" } else { directory }, true)? else { return Ok(None) };
-        let names = found.names.iter().cloned().chain([name.as_bytes().to_vec()]).collect();
-        Ok(Some((found, names)))
+    /// The bytes of a path. A name that is not UTF-8 was listed with some of its bytes replaced; it is found again by that.
+    fn raw(&self, path: &str) -> Result<Vec<u8>, Error> {
+        if !path.contains(char::REPLACEMENT_CHARACTER) {
+            return Ok(path.as_bytes().to_vec());
+        }
+        let mut raw = Vec::new();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let name = if part.contains(char::REPLACEMENT_CHARACTER) { self.meant(&raw, part)? } else { part.as_bytes().to_vec() };
+            raw.push(b'/');
+            raw.extend(name);
+        }
+        Ok(raw)
     }
 
-    /// Whether a path leads to anything.
+    fn meant(&self, directory: &[u8], part: &str) -> Result<Vec<u8>, Error> {
+        let found = self.walk(if directory.is_empty() { b"/" } else { directory }, true)?;
+        let Some(found) = found.filter(|found| found.node.kind == NodeKind::Directory) else { return Ok(part.as_bytes().to_vec()) };
+        let mut same = self.entries(&found)?.into_iter().filter(|entry| String::from_utf8_lossy(&entry.name) == part);
+        match (same.next(), same.next()) {
+            (None, _) => Ok(part.as_bytes().to_vec()),
+            (Some(one), None) => Ok(one.name),
+            _ => Err(Error::Unsupported(format!("{part}: names that differ only in bytes that are not UTF-8"))),
+        }
+    }
+
+    /// What is still there of a directory.
+    fn entries(&self, found: &Found<'_>) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        found.mount.fs.entries(found.id, &mut |entry| {
+            entries.push(entry);
+            if entries.len() > MAX_ENTRIES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if entries.len() > MAX_ENTRIES {
+            return Err(Error::Unsupported(format!("more than {MAX_ENTRIES} entries")));
+        }
+        entries.retain(|entry| !self.is_gone(found.mount, found.id, &entry.name));
+        Ok(entries)
+    }
+
+    /// The directory of a path, symlinks followed, and its last name; `None` where the directory is not there, or the path ends in no name.
+    fn place(&self, path: &str) -> Result<Option<(Found<'a>, Vec<u8>)>, Error> {
+        let raw = self.raw(path.trim_end_matches('/'))?;
+        let cut = raw.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash.saturating_add(1));
+        let (directory, name) = raw.split_at_checked(cut).unwrap_or_default();
+        if name.is_empty() || name == b"." || name == b".." {
+            return Ok(None);
+        }
+        let found = self.walk(if directory.is_empty() { b"/" } else { directory }, true)?;
+        Ok(found.filter(|found| found.node.kind == NodeKind::Directory).map(|found| (found, name.to_vec())))
+    }
+
+    /// The planned file at a path.
+    fn made(&self, path: &str) -> Result<Option<NameKey>, Error> {
+        if self.creates.is_empty() {
+            return Ok(None);
+        }
+        let key = self.place(path)?.map(|(found, name)| self.name_key(found.mount, found.id, &name));
+        Ok(key.filter(|key| self.creates.contains_key(key)))
+    }
+
+    /// Whether a path leads to anything, be it a symlink that leads nowhere.
     ///
     /// # Errors
     ///
     /// When something on the way cannot be read.
     pub fn exists(&self, path: &str) -> Result<bool, Error> {
-        let made = self.place(path)?.is_some_and(|(_, names)| self.creates.contains_key(&names));
-        Ok(made || self.find(path, false)?.is_some())
+        Ok(self.made(path)?.is_some() || self.find(path, false)?.is_some())
     }
 
     /// The content of a regular file as it is planned, symlinks followed; `None` where there is none.
@@ -102,9 +203,7 @@ impl<'a> Draft<'a> {
     ///
     /// When it cannot be read, or is longer than [`MAX_FILE`].
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
-        if let Some((_, names)) = self.place(path)?
-            && let Some(new) = self.creates.get(&names)
-        {
+        if let Some(new) = self.made(path)?.and_then(|key| self.creates.get(&key)) {
             return Ok(Some(new.content.clone()));
         }
         match self.find(path, true)?.filter(|found| found.node.kind == NodeKind::File) {
@@ -114,7 +213,7 @@ impl<'a> Draft<'a> {
     }
 
     fn content(&self, found: &Found<'_>) -> Result<Vec<u8>, Error> {
-        if let Some(write) = self.writes.get(&found.names) {
+        if let Some(write) = self.writes.get(&self.node_key(found.mount, found.id)) {
             return Ok(write.content.clone());
         }
         if found.node.size > MAX_FILE {
@@ -133,79 +232,52 @@ impl<'a> Draft<'a> {
         Ok(self.read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Names in a directory that are still there, sorted; none where there is no directory.
+    /// Names in a directory, sorted; none where there is no directory. Bytes that are not UTF-8 are replaced; the other functions here
+    /// understand such a name, unless another looks the same.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
+    /// When it cannot be read, or has more than [`MAX_ENTRIES`].
     pub fn names(&self, path: &str) -> Result<Vec<String>, Error> {
-        let mut names = self.tree.names(path)?;
-        let mut fault = None;
-        names.retain(|name| match self.find(&format!("{}/{name}", path.trim_end_matches('/')), false) {
-            Ok(found) => found.is_some(),
-            Err(error) => {
-                fault.get_or_insert(error);
-                true
-            }
-        });
-        fault.map_or(Ok(names), Err)
+        let Some(found) = self.find(path, true)?.filter(|found| found.node.kind == NodeKind::Directory) else { return Ok(vec![]) };
+        let entries = self.entries(&found).map_err(|error| error.at(path))?;
+        let directory = self.node_key(found.mount, found.id);
+        let made = self.creates.keys().filter(|(fs, id, _)| (*fs, *id) == directory).map(|(_, _, name)| name.clone());
+        let all: BTreeSet<Vec<u8>> = entries.into_iter().map(|entry| entry.name).chain(made).collect();
+        let mut names: Vec<String> = all.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        names.sort();
+        Ok(names)
     }
 
-    /// Paths that match a pattern and are still there, as [`Tree::glob`] finds them.
+    /// Paths that match a pattern, sorted, as [`Tree::glob`] finds them.
     ///
     /// # Errors
     ///
     /// When a directory on the way cannot be read.
     pub fn glob(&self, pattern: &str) -> Result<Vec<String>, Error> {
-        let mut kept = Vec::new();
-        for path in self.tree.glob(pattern)? {
-            if self.find(&path, false)?.is_some() {
-                kept.push(path);
+        let mut paths = vec![String::new()];
+        for part in pattern.split('/').filter(|part| !part.is_empty()) {
+            let mut next = Vec::new();
+            for path in paths {
+                if part.contains('*') {
+                    let names = self.names(if path.is_empty() { "/" } else { &path })?;
+                    let hidden = part.starts_with('.');
+                    let fits = names.into_iter().filter(|name| name.starts_with('.') == hidden && matches(part, name));
+                    next.extend(fits.map(|name| format!("{path}/{name}")));
+                } else {
+                    let path = format!("{path}/{part}");
+                    if self.exists(&path)? {
+                        next.push(path);
+                    }
+                }
+                if next.len() > MAX_ENTRIES {
+                    return Err(Error::Unsupported(format!("more than {MAX_ENTRIES} matches")).at(pattern));
+                }
             }
+            paths = next;
         }
-        Ok(kept)
-    }
-
-    /// Removes a file, a symlink (not what it leads to), or a directory with all in it; says whether there was anything. Where another
-    /// file system is mounted, that one is emptied.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub fn remove(&mut self, path: &str, why: impl Into<String>) -> Result<bool, Error> {
-        let Some(found) = self.find(path, false)? else { return Ok(false) };
-        let names = self.unlink(&found, true).map_err(|error| error.at(path))?;
-        if names > 0 {
-            let action = if found.directory.is_some() { Action::Removed { names } } else { Action::Emptied { names } };
-            self.change(&found.names, action, why);
-        }
-        Ok(names > 0)
-    }
-
-    /// Removes a path unless it is a symlink: a file of its own where others have a link. Says whether there was any.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub fn remove_unless_link(&mut self, path: &str, why: impl Into<String>) -> Result<bool, Error> {
-        match self.find(path, false)? {
-            Some(found) if found.node.kind != NodeKind::Symlink => self.remove(path, why),
-            _ => Ok(false),
-        }
-    }
-
-    /// Removes what is in a directory; says how many names. The directory, or the symlink that leads to it, stays.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub fn empty(&mut self, path: &str, why: impl Into<String>) -> Result<usize, Error> {
-        let Some(found) = self.find(path, true)?.filter(|found| found.node.kind == NodeKind::Directory) else { return Ok(0) };
-        let names = self.unlink(&found, false).map_err(|error| error.at(path))?;
-        if names > 0 {
-            self.change(&found.names, Action::Emptied { names }, why);
-        }
-        Ok(names)
+        paths.retain(|path| !path.is_empty());
+        Ok(paths)
     }
 
     /// Leaves a file without content; says whether it had any.
@@ -214,8 +286,12 @@ impl<'a> Draft<'a> {
     ///
     /// When it cannot be read.
     pub fn truncate(&mut self, path: &str, why: impl Into<String>) -> Result<bool, Error> {
+        if self.made(path)?.is_some() {
+            return self.rewrite(path, vec![], why);
+        }
         let Some(found) = self.find(path, true)?.filter(|found| found.node.kind == NodeKind::File) else { return Ok(false) };
-        let empty = self.writes.get(&found.names).map_or(found.node.size == 0, |write| write.content.is_empty());
+        let planned = self.writes.get(&self.node_key(found.mount, found.id));
+        let empty = planned.map_or(found.node.size == 0, |write| write.content.is_empty());
         if !empty {
             self.put(&found, vec![], Action::Truncated, why);
         }
@@ -228,9 +304,7 @@ impl<'a> Draft<'a> {
     ///
     /// When it cannot be read, or is not there.
     pub fn rewrite(&mut self, path: &str, content: Vec<u8>, why: impl Into<String>) -> Result<bool, Error> {
-        if let Some((_, names)) = self.place(path)?
-            && let Some(new) = self.creates.get_mut(&names)
-        {
+        if let Some(new) = self.made(path)?.and_then(|key| self.creates.get_mut(&key)) {
             let differs = new.content != content;
             new.content = content;
             return Ok(differs);
@@ -268,30 +342,32 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     ///
-    /// When its directory is not there, or cannot be read.
+    /// When its directory is not there, or cannot be read, and when the path ends in no name that a file can have.
     pub fn create(&mut self, path: &str, mode: u16, content: Vec<u8>, why: impl Into<String>) -> Result<(), Error> {
         if self.exists(path)? {
             return self.rewrite(path, content, why).map(drop);
         }
-        let Some((found, names)) = self.place(path)? else {
+        let Some((found, name)) = self.place(path)? else {
             return Err(Error::Damaged("there is no directory for it".to_owned()).at(path));
         };
-        if self.gone.contains(&names) {
-            return Err(Error::Unsupported("removed and made again".to_owned()).at(path));
+        if name.len() > MAX_NAME || name.contains(&0) {
+            return Err(Error::Unsupported("not a name of a file".to_owned()).at(path));
         }
         let label = found.mount.fs.attribute(found.id, LABEL).map_err(|error| error.at(path))?;
+        let names: Vec<Vec<u8>> = found.names.iter().cloned().chain([name.clone()]).collect();
+        let key = self.name_key(found.mount, found.id, &name);
+        self.change(About::Made(key.clone()), &names, Action::Created, why);
         let create = Create {
             mount: found.mount.place(),
             directory: found.id,
-            name: names.last().cloned().unwrap_or_default(),
+            name,
             mode,
             owner: (0, 0),
             attributes: label.into_iter().map(|label| (LABEL.to_owned(), label)).collect(),
             content,
-            path: names.clone(),
+            path: names,
         };
-        self.creates.insert(names.clone(), create);
-        self.change(&names, Action::Created, why);
+        self.creates.insert(key, create);
         Ok(())
     }
 
@@ -307,99 +383,19 @@ impl<'a> Draft<'a> {
     }
 
     fn put(&mut self, found: &Found<'_>, content: Vec<u8>, action: Action, why: impl Into<String>) {
-        let write = Write { mount: found.mount.place(), node: found.id, content, path: found.names.clone() };
-        self.writes.insert(found.names.clone(), write);
-        self.change(&found.names, action, why);
+        let key = self.node_key(found.mount, found.id);
+        self.writes.insert(key, Write { mount: found.mount.place(), node: found.id, content, path: found.names.clone() });
+        self.change(About::Written(key), &found.names, action, why);
     }
 
-    fn change(&mut self, names: &[Vec<u8>], action: Action, why: impl Into<String>) {
+    fn change(&mut self, about: About, names: &[Vec<u8>], action: Action, why: impl Into<String>) {
         let path = if names.is_empty() {
             "/".to_owned()
         } else {
             names.iter().map(|name| format!("/{}", String::from_utf8_lossy(name))).collect()
         };
         let (operation, requirement) = (self.operation, self.requirement);
-        self.changes.push(Change { operation, requirement, path, action, why: why.into() });
-    }
-
-    /// Plans the removal of all below a node, the inner first, and of itself where `whole` says so and nothing is mounted there.
-    fn unlink(&mut self, found: &Found<'_>, whole: bool) -> Result<usize, Error> {
-        let mut removal = Removal { draft: self, mount: found.mount.place(), removed: 0 };
-        let kept = if found.node.kind == NodeKind::Directory { removal.below(found, found.id, &found.names, 0)? } else { false };
-        if let Some(directory) = found.directory.filter(|_| whole && !kept) {
-            removal.take(directory, found.id, found.node.kind, &found.names)?;
-        }
-        Ok(removal.removed)
-    }
-}
-
-/// A removal under way.
-struct Removal<'d, 'a> {
-    draft: &'d mut Draft<'a>,
-    mount: usize,
-    removed: usize,
-}
-
-impl Removal<'_, '_> {
-    /// Takes everything in a directory; says whether something must stay, because another file system is mounted on it.
-    fn below(&mut self, found: &Found<'_>, directory: NodeId, names: &[Vec<u8>], depth: usize) -> Result<bool, Error> {
-        if depth > MAX_DEPTH {
-            return Err(Error::Unsupported(format!("directories lie more than {MAX_DEPTH} deep")));
-        }
-        let mut entries = Vec::new();
-        found.mount.fs.entries(directory, &mut |entry| {
-            entries.push(entry);
-            if entries.len() > MAX_REMOVED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut kept = false;
-        for entry in entries {
-            let path: Names = names.iter().cloned().chain([entry.name]).collect();
-            if self.draft.is_gone(&path) {
-                continue;
-            }
-            if self.draft.is_mounted_on(&path) {
-                kept = true;
-                continue;
-            }
-            let kind = found.mount.fs.node(entry.node)?.kind;
-            if kind == NodeKind::Directory && self.below(found, entry.node, &path, depth.saturating_add(1))? {
-                kept = true;
-                continue;
-            }
-            self.take(directory, entry.node, kind, &path)?;
-        }
-        Ok(kept)
-    }
-
-    fn take(&mut self, directory: NodeId, node: NodeId, kind: NodeKind, path: &[Vec<u8>]) -> Result<(), Error> {
-        self.removed = self.removed.saturating_add(1);
-        if self.draft.unlinks.len() >= MAX_REMOVED {
-            return Err(Error::Unsupported(format!("more than {MAX_REMOVED} names would be removed")));
-        }
-        self.draft.writes.remove(path);
-        self.draft.creates.remove(path);
-        self.draft.gone.insert(path.to_vec());
-        let name = path.last().cloned().unwrap_or_default();
-        self.draft.unlinks.push(Unlink { mount: self.mount, directory, name, node, kind, path: path.to_vec() });
-        Ok(())
-    }
-}
-
-impl Draft<'_> {
-    /// Whether a file system is mounted at a path.
-    fn is_mounted_on(&self, path: &[Vec<u8>]) -> bool {
-        self.tree.mounts().any(|mount| {
-            let mut at = mount.at.split('/').filter(|part| !part.is_empty()).map(str::as_bytes);
-            let mut here = path.iter().map(Vec::as_slice);
-            loop {
-                match (at.next(), here.next()) {
-                    (None, None) => break true,
-                    (Some(a), Some(b)) if a == b => {}
-                    _ => break false,
-                }
-            }
-        })
+        self.changes.push((about, Change { operation, requirement, path, action, why: why.into() }));
     }
 }
 
