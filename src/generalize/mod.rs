@@ -15,6 +15,7 @@ mod operations;
 mod plan;
 mod planned;
 mod system;
+mod verify;
 
 pub use apply::{Applied, CannotApply, apply};
 pub use draft::Draft;
