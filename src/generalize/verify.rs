@@ -19,8 +19,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::{ControlFlow, Range};
 
-/// Names that are compared; real disks have thousands to some millions.
+/// Names that are compared, and names of one directory, which are held at once; real disks have thousands to some millions.
 const MAX_NAMES: usize = 1 << 25;
+const MAX_LISTED: usize = 1 << 21;
 
 /// Why a changed file system is not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -157,8 +158,8 @@ impl Walk<'_> {
             (Ok(_), Err(error)) => return Err(differs(&directory.path, format!("its entries cannot be read any more: {error}"))),
         };
         self.names = self.names.saturating_add(old.len());
-        if self.names > MAX_NAMES {
-            return Err(Fault::Unread(format!("more than {MAX_NAMES} names")));
+        if self.names > MAX_NAMES || old.len().max(new.len()) > MAX_LISTED {
+            return Err(Fault::Unread(format!("{}: more than {MAX_LISTED} names, or {MAX_NAMES} in all", shown(&directory.path))));
         }
         let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
         loop {
@@ -246,12 +247,12 @@ impl Walk<'_> {
     }
 }
 
-/// The entries of a directory, sorted by name.
+/// The entries of a directory, sorted by name; one more than [`MAX_LISTED`] where there are more.
 fn entries(fs: &dyn FileSystem, directory: NodeId) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
     fs.entries(directory, &mut |entry| {
         entries.push(entry);
-        if entries.len() > MAX_NAMES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if entries.len() > MAX_LISTED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
