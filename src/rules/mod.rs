@@ -21,7 +21,7 @@ mod registry;
 mod shared;
 mod source;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod unknowns;
 mod waiver;
@@ -31,7 +31,7 @@ mod word;
 pub use errors::{ERRORS, KnownError, errors, rules_saying};
 pub use finding::{Finding, Need, Place, Remedy};
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
-pub(crate) use linux::Distribution;
+pub(crate) use linux::{Distribution, template};
 pub use registry::{ADVICE, Advice, Elsewhere, RULES, find, of_row};
 pub use waiver::{Waiver, WaiverState};
 

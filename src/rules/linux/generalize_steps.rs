@@ -6,7 +6,7 @@
 use super::network::dialect;
 use super::{Distribution, Guest, people, provisioner};
 use crate::facts::{Fact, LinuxFacts};
-use crate::rules::word;
+use crate::rules::{Skip, word};
 
 /// The steps, in a root shell of the running machine: each a command, or a short instruction where it begins with a capital letter.
 pub(in crate::rules) fn generalize_steps(guest: &Guest<'_>) -> Vec<String> {
@@ -122,21 +122,9 @@ fn host_keys(guest: &Guest<'_>, steps: &mut Vec<String>) {
 
 fn network(guest: &Guest<'_>, steps: &mut Vec<String>) {
     let linux = guest.linux;
-    // Ubuntu's installers keep cloud-init away from the network, and write it themselves.
-    let cloud_init_runs = matches!(provisioner::cloud_init(guest), Ok(provisioner::CloudInit::Starts));
-    let installers: Vec<&str> = linux
-        .agents
-        .cloud_init
-        .value()
-        .filter(|_| cloud_init_runs)
-        .and_then(|cloud| cloud.installer_leftovers.value())
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let installers = installers(guest).unwrap_or_default();
     remove(&installers, steps);
-    let set_free = installers.iter().any(|path| path.ends_with("networking.cfg") || path.ends_with("network.cfg"));
-    let rewritten = cloud_init_runs && (set_free || dialect::by_cloud_init(guest).is_ok_and(|rewritten| rewritten));
+    let rewritten = is_network_rewritten(guest).unwrap_or(false);
     let rules = linux.network.udev_rules.value().into_iter().flatten();
     let names: Vec<&str> = rules.filter(|rule| rule.purpose == "persistent-names" && !rule.masked).map(|rule| rule.path.as_str()).collect();
     remove(&names, steps);
@@ -154,6 +142,24 @@ fn network(guest: &Guest<'_>, steps: &mut Vec<String>) {
     let leases: Vec<&str> =
         linux.residue.leases.value().into_iter().flatten().map(String::as_str).filter(|path| !path.starts_with("/run/")).collect();
     remove(&leases, steps);
+}
+
+/// Files by which Ubuntu's installers keep cloud-init away from the network, to be removed where it runs.
+pub(in crate::rules) fn installers<'a>(guest: &Guest<'a>) -> Result<Vec<&'a str>, Skip> {
+    if provisioner::cloud_init(guest)? != provisioner::CloudInit::Starts {
+        return Ok(vec![]);
+    }
+    let left = guest.linux.agents.cloud_init.value().and_then(|cloud| cloud.installer_leftovers.value());
+    Ok(left.into_iter().flatten().map(String::as_str).collect())
+}
+
+/// Whether cloud-init writes the network anew on every new machine, once those files are gone.
+pub(in crate::rules) fn is_network_rewritten(guest: &Guest<'_>) -> Result<bool, Skip> {
+    if provisioner::cloud_init(guest)? != provisioner::CloudInit::Starts {
+        return Ok(false);
+    }
+    let set_free = installers(guest)?.iter().any(|path| path.ends_with("networking.cfg") || path.ends_with("network.cfg"));
+    Ok(set_free || dialect::by_cloud_init(guest)?)
 }
 
 /// Whether cloud-init has written a file of network configuration for the machine that it set up.

@@ -9,6 +9,7 @@ pub(in crate::rules) mod network;
 mod people;
 pub(in crate::rules) mod provisioner;
 pub(in crate::rules) mod storage;
+pub(crate) mod template;
 
 use super::{Skip, Subject};
 use crate::facts::{LinuxFacts, OsFacts, Role};

@@ -16,7 +16,7 @@ const LINUX: &str = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 pub(in crate::rules) const OS_SIZE: u64 = 40 * GIB;
 
 /// A fixed VHD of Hyper-V's with a Linux that boots in both generations.
-pub(in crate::rules) fn healthy_os() -> DiskFacts {
+pub(crate) fn healthy_os() -> DiskFacts {
     let mut facts = fixed(OS_SIZE);
     let bytes = |n: u64| n * MIB;
     let partitions = vec![

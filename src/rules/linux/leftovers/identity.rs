@@ -335,7 +335,7 @@ fn no_id(subject: &Subject<'_>, target: &Target) -> Judgement {
 }
 
 /// Whether a name is one that installations have before they are given one.
-fn is_neutral(name: &str) -> bool {
+pub(in crate::rules::linux) fn is_neutral(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or(name);
     matches!(first, "" | "localhost" | "debian" | "ubuntu" | "fedora" | "linux" | "alpine" | "archlinux" | "azurelinux")
         || first.starts_with("ip6-")

@@ -2,7 +2,7 @@
 
 mod accounts;
 mod agents;
-mod identity;
+pub(in crate::rules::linux) mod identity;
 mod specialized;
 mod traces;
 

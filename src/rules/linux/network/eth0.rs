@@ -184,6 +184,14 @@ fn is_static(one: &InterfaceFacts) -> bool {
         && one.starts != Some(false)
 }
 
+/// Entries that give `eth0` an address of one machine, whichever adapter they are bound to.
+pub(in crate::rules::linux) fn static_entries<'a>(guest: &Guest<'a>) -> Result<Vec<&'a InterfaceFacts>, Skip> {
+    dialect::demand_files(guest)?;
+    let mut entries = dialect::configured(guest)?.interfaces;
+    entries.retain(|one| is_static(&InterfaceFacts { mac: None, ..(*one).clone() }));
+    Ok(entries)
+}
+
 fn is_bound(one: &InterfaceFacts) -> bool {
     one.mac.is_some() && matches!(one.kind.as_str(), "ethernet" | "") && one.starts != Some(false) && !one.unmanaged
 }
