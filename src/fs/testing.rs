@@ -39,6 +39,7 @@ pub(crate) struct MemoryFileSystem {
     pub(crate) nodes: Vec<MemoryNode>,
     pub(crate) names: Vec<BTreeMap<Vec<u8>, usize>>,
     folds: bool,
+    kind: &'static str,
     pub(crate) usage: Usage,
     pub(crate) clean: bool,
     /// What it calls free; `None` where it does not tell.
@@ -48,7 +49,12 @@ pub(crate) struct MemoryFileSystem {
 impl MemoryFileSystem {
     pub(crate) fn new(folds: bool) -> Self {
         let usage = Usage { size: 100, used: 40, free: 60 };
-        Self { nodes: vec![node(Item::Directory, 0o755, 0)], names: vec![BTreeMap::new()], folds, usage, clean: true, free: None }
+        Self { nodes: vec![node(Item::Directory, 0o755, 0)], names: vec![BTreeMap::new()], folds, usage, kind: "memory", clean: true, free: None }
+    }
+
+    /// The same under the name of another kind of file system.
+    pub(crate) fn called(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
     }
 
     /// Adds a node; directories on the way are made.
@@ -111,7 +117,7 @@ fn node(item: Item, mode: u16, uid: u32) -> MemoryNode {
 
 impl FileSystem for MemoryFileSystem {
     fn kind(&self) -> &'static str {
-        "memory"
+        self.kind
     }
 
     fn folds_case(&self) -> bool {
