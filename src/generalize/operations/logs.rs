@@ -132,6 +132,10 @@ fn below(system: &System<'_>, draft: &mut Draft<'_>, directory: &str, depth: usi
             NodeKind::File if is_rotated(&entry.name) => {
                 draft.remove(&path, ROTATED)?;
             }
+            // Whatever has another name may be no log there.
+            NodeKind::File if entry.node.links > 1 => {
+                draft.remove(&path, WHY)?;
+            }
             NodeKind::File => {
                 draft.truncate(&path, WHY)?;
             }

@@ -7,6 +7,7 @@ use super::lines::{assigned, pair, section, trimmed, words};
 use crate::facts::{Fact, InterfaceFacts, NetworkFacts};
 use crate::guest::linux::network::{self as files, Interface};
 use crate::guest::linux::yaml;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A dialect.
 pub(super) struct Dialect {
@@ -127,7 +128,7 @@ fn line_break(line: &[u8]) -> &'static [u8] {
     }
 }
 
-/// A line of YAML: how far it is indented, and its key.
+/// A line of YAML: how far it is indented, its key, and what stands behind.
 fn key(line: &[u8]) -> Option<(usize, &[u8], &[u8])> {
     let bare = trimmed(line);
     if bare.is_empty() || bare.starts_with(b"#") {
@@ -149,77 +150,66 @@ fn unquoted(text: &[u8]) -> &[u8] {
 /// address, and goes with it (netplan-yaml(5)).
 fn netplan(text: &[u8]) -> Vec<u8> {
     let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
-    let mut dropped = vec![false; lines.len()];
-    let drop = |dropped: &mut Vec<bool>, place: usize| {
-        if let Some(slot) = dropped.get_mut(place) {
-            *slot = true;
-        }
-    };
-    let mut replaced: Vec<(usize, Vec<u8>)> = Vec::new();
+    let keys: Vec<Option<(usize, &[u8], &[u8])>> = lines.iter().map(|line| key(line)).collect();
+    let mappings = mappings(&keys);
+    // What becomes of lines: another content, or none.
+    let mut changed: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+    let mut freed: BTreeSet<usize> = BTreeSet::new();
     for (place, line) in lines.iter().enumerate() {
-        match key(line) {
+        match keys.get(place).copied().flatten() {
             Some((indent, b"match", value)) => {
-                let freed = if value.is_empty() || value.starts_with(b"#") {
-                    let children = below(&lines, place, indent);
-                    let bound =
-                        |child: &usize| lines.get(*child).and_then(|line| key(line)).is_some_and(|(_, key, _)| key == b"macaddress");
-                    let gone: Vec<usize> = children.iter().copied().filter(|child| bound(child)).collect();
-                    if !gone.is_empty() && gone.len() == children.len() {
-                        drop(&mut dropped, place);
+                let before = changed.len();
+                if value.is_empty() || value.starts_with(b"#") {
+                    let children = below(&keys, place, indent);
+                    let bound = children.iter().filter(|(_, key)| *key == b"macaddress");
+                    changed.extend(bound.clone().map(|(child, _)| (*child, vec![])));
+                    if changed.len() > before && bound.count() == children.len() {
+                        changed.insert(place, vec![]);
                     }
-                    gone.iter().for_each(|child| drop(&mut dropped, *child));
-                    !gone.is_empty()
-                } else {
-                    match flow(line) {
-                        Some(left) if left.is_empty() => {
-                            drop(&mut dropped, place);
-                            true
-                        }
-                        Some(left) => {
-                            replaced.push((place, left));
-                            true
-                        }
-                        None => false,
-                    }
-                };
-                if freed {
-                    siblings(&lines, place, indent).for_each(|one| {
-                        if lines.get(one).and_then(|line| key(line)).is_some_and(|(_, key, _)| key == b"set-name") {
-                            drop(&mut dropped, one);
-                        }
-                    });
+                } else if let Some(left) = flow(line) {
+                    changed.insert(place, left);
+                }
+                if changed.len() > before {
+                    freed.extend(mappings.get(place).copied().flatten());
                 }
             }
             // Not a match: it gives an adapter this machine's address.
-            Some((_, b"macaddress", value)) if is_address(unquoted(value)) => drop(&mut dropped, place),
+            Some((_, b"macaddress", value)) if is_address(unquoted(value)) => {
+                changed.entry(place).or_default();
+            }
             _ => {}
         }
     }
-    let mut out = Vec::with_capacity(text.len());
-    for (place, line) in lines.iter().enumerate() {
-        if let Some((_, line)) = replaced.iter().find(|(one, _)| *one == place) {
-            out.extend(line);
-        } else if !dropped.get(place).copied().unwrap_or_default() {
-            out.extend(*line);
+    for (place, (key, mapping)) in keys.iter().zip(&mappings).enumerate() {
+        if key.is_some_and(|(_, key, _)| key == b"set-name") && mapping.is_some_and(|mapping| freed.contains(&mapping)) {
+            changed.insert(place, vec![]);
         }
     }
-    out
+    let kept = lines.iter().enumerate().map(|(place, line)| changed.get(&place).map_or(*line, Vec::as_slice));
+    kept.flatten().copied().collect()
+}
+
+/// Which mapping each line with a key stands in: those of one number are siblings.
+fn mappings(keys: &[Option<(usize, &[u8], &[u8])>]) -> Vec<Option<usize>> {
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    let number = |(place, key): (usize, &Option<(usize, &[u8], &[u8])>)| {
+        let (indent, ..) = (*key)?;
+        while open.last().is_some_and(|(at, _)| *at > indent) {
+            open.pop();
+        }
+        if open.last().is_none_or(|(at, _)| *at < indent) {
+            open.push((indent, place));
+        }
+        open.last().map(|(_, first)| *first)
+    };
+    keys.iter().enumerate().map(number).collect()
 }
 
 /// Lines with keys that are indented deeper than that line, until one that is not.
-fn below(lines: &[&[u8]], place: usize, indent: usize) -> Vec<usize> {
-    let after = lines.iter().enumerate().skip(place.saturating_add(1));
-    let keys = after.filter_map(|(place, line)| key(line).map(|(indent, ..)| (place, indent)));
-    keys.take_while(|(_, at)| *at > indent).map(|(place, _)| place).collect()
-}
-
-/// Lines of the mapping that a line stands in.
-fn siblings(lines: &[&[u8]], place: usize, indent: usize) -> impl Iterator<Item = usize> {
-    let of = |(place, line): (usize, &&[u8])| key(line).map(|(indent, ..)| (place, indent));
-    let within = move |(_, at): &(usize, usize)| *at >= indent;
-    let after: Vec<_> = lines.iter().enumerate().skip(place.saturating_add(1)).filter_map(of).take_while(within).collect();
-    let before: Vec<_> = lines.iter().enumerate().take(place).rev().filter_map(of).take_while(within).collect();
-    before.into_iter().chain(after).filter(move |(_, at)| *at == indent).map(|(place, _)| place)
+fn below<'a>(keys: &[Option<(usize, &'a [u8], &'a [u8])>], place: usize, indent: usize) -> Vec<(usize, &'a [u8])> {
+    let after = keys.iter().enumerate().skip(place.saturating_add(1));
+    let deeper = after.filter_map(|(place, key)| key.map(|(at, key, _)| (place, at, key))).take_while(|(_, at, _)| *at > indent);
+    deeper.map(|(place, _, key)| (place, key)).collect()
 }
 
 /// `match: {macaddress: "…", driver: x}` without the address: empty where nothing else is in it, `None` where there is no address or it
@@ -318,10 +308,13 @@ mod tests {
         let mut texts: Vec<Vec<u8>> =
             vec![b"\xff\xfe: match: {\n}\xff".to_vec(), vec![b' '; 100_000], b"match:".to_vec(), b"match: {".to_vec(), b"[".to_vec()];
         texts.push(b"a:\n".repeat(20_000));
+        texts.push(b"match:\n".repeat(200_000));
         for text in texts {
             for dialect in DIALECTS {
                 assert_eq!((dialect.edit)(&text), text);
             }
         }
+        let many = b"match:\n macaddress: 00:0d:3a:11:22:33\nset-name: x\n".repeat(100_000);
+        assert_eq!(netplan(&many), b"");
     }
 }

@@ -6,7 +6,7 @@ use crate::generalize::{Draft, System};
 use crate::rules::Skip;
 
 /// A fact that decides: what is unknown ends the operation.
-pub(super) fn decisive<'a, T>(fact: &'a Fact<T>) -> Result<Option<&'a T>, Error> {
+pub(super) fn decisive<T>(fact: &Fact<T>) -> Result<Option<&T>, Error> {
     fact.known().map_err(|unknown| Error::Damaged(unknown.0))
 }
 

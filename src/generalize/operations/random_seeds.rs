@@ -71,8 +71,22 @@ fn remove(system: &System<'_>, draft: &mut Draft<'_>, path: &str, why: &str) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::planned;
+    use super::super::testing::{planned, with};
     use super::*;
+    use crate::fs::NodeId;
+    use crate::fs::testing::{Item, MemoryFileSystem, tree};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_seed_on_fat_is_told_of_and_left() {
+        let mut esp = MemoryFileSystem::new(true).called("vfat");
+        esp.add("/loader/random-seed", Item::File(b"seed".to_vec()), 0o755, 0);
+        let mut tree = tree(&[("/boot/efi/", ""), ("/var/lib/random-seed", "x")]);
+        tree.mount("/boot/efi", "partition 1", Arc::new(esp), NodeId(0));
+        let planned = with(&RANDOM_SEEDS, &tree, |draft| draft.finish()).unwrap();
+        assert_eq!(planned.unlinks.len(), 1);
+        assert_eq!(planned.remaining[0].commands, ["rm -f /boot/efi/loader/random-seed"]);
+    }
 
     #[test]
     fn seeds_of_every_init() {
