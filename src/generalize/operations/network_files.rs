@@ -129,7 +129,10 @@ fn line_break(line: &[u8]) -> &'static [u8] {
 }
 
 /// A line of YAML: how far it is indented, its key, and what stands behind.
-fn key(line: &[u8]) -> Option<(usize, &[u8], &[u8])> {
+type Key<'a> = (usize, &'a [u8], &'a [u8]);
+
+/// The key of a line; none in blank ones and comments.
+fn key(line: &[u8]) -> Option<Key<'_>> {
     let bare = trimmed(line);
     if bare.is_empty() || bare.starts_with(b"#") {
         return None;
@@ -150,7 +153,7 @@ fn unquoted(text: &[u8]) -> &[u8] {
 /// address, and goes with it (netplan-yaml(5)).
 fn netplan(text: &[u8]) -> Vec<u8> {
     let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
-    let keys: Vec<Option<(usize, &[u8], &[u8])>> = lines.iter().map(|line| key(line)).collect();
+    let keys: Vec<Option<Key<'_>>> = lines.iter().map(|line| key(line)).collect();
     let mappings = mappings(&keys);
     // What becomes of lines: another content, or none.
     let mut changed: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
@@ -190,9 +193,9 @@ fn netplan(text: &[u8]) -> Vec<u8> {
 }
 
 /// Which mapping each line with a key stands in: those of one number are siblings.
-fn mappings(keys: &[Option<(usize, &[u8], &[u8])>]) -> Vec<Option<usize>> {
+fn mappings(keys: &[Option<Key<'_>>]) -> Vec<Option<usize>> {
     let mut open: Vec<(usize, usize)> = Vec::new();
-    let number = |(place, key): (usize, &Option<(usize, &[u8], &[u8])>)| {
+    let number = |(place, key): (usize, &Option<Key<'_>>)| {
         let (indent, ..) = (*key)?;
         while open.last().is_some_and(|(at, _)| *at > indent) {
             open.pop();
@@ -206,7 +209,7 @@ fn mappings(keys: &[Option<(usize, &[u8], &[u8])>]) -> Vec<Option<usize>> {
 }
 
 /// Lines with keys that are indented deeper than that line, until one that is not.
-fn below<'a>(keys: &[Option<(usize, &'a [u8], &'a [u8])>], place: usize, indent: usize) -> Vec<(usize, &'a [u8])> {
+fn below<'a>(keys: &[Option<Key<'a>>], place: usize, indent: usize) -> Vec<(usize, &'a [u8])> {
     let after = keys.iter().enumerate().skip(place.saturating_add(1));
     let deeper = after.filter_map(|(place, key)| key.map(|(at, key, _)| (place, at, key))).take_while(|(_, at, _)| *at > indent);
     deeper.map(|(place, _, key)| (place, key)).collect()
