@@ -113,6 +113,7 @@ pub(super) fn target(asking: &Asking) -> Target {
         profile: asking.profile.map(Into::into).unwrap_or_default(),
         generation: asking.generation,
         fail_on: asking.fail_on.map(Into::into).unwrap_or_default(),
+        kept: vec![],
     }
 }
 

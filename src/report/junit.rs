@@ -178,7 +178,7 @@ mod tests {
 
     fn text(outcomes: &Outcomes, fail_on: Severity, unopened: &[Unopened]) -> String {
         let facts = sample::disk();
-        let target = Target { state: None, profile: Profile::Azure, generation: None, fail_on };
+        let target = Target { state: None, profile: Profile::Azure, generation: None, fail_on, kept: vec![] };
         check(&Checked { disks: &[&facts], outcomes, target: &target, image: None, luns: &[] }, unopened)
     }
 

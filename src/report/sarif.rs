@@ -290,7 +290,7 @@ mod tests {
     use crate::facts::DiskFacts;
     use crate::rules::{Finding, Outcomes, Profile, Remedy, Target, Waiver};
 
-    const TARGET: Target = Target { state: None, profile: Profile::Azure, generation: None, fail_on: Severity::Error };
+    const TARGET: Target = Target { state: None, profile: Profile::Azure, generation: None, fail_on: Severity::Error, kept: vec![] };
 
     fn document(facts: &DiskFacts, outcomes: &Outcomes) -> Value {
         check(&Checked { disks: &[facts], outcomes, target: &TARGET, image: None, luns: &[] }, &[])

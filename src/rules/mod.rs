@@ -117,7 +117,7 @@ pub struct Subject<'a> {
 }
 
 /// The question that is asked of the disks.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Target {
     /// The state that the image is for; demands an OS disk.
     pub state: Option<State>,
@@ -127,6 +127,15 @@ pub struct Target {
     pub generation: Option<u8>,
     /// The lowest severity that makes an image not ready.
     pub fail_on: Severity,
+    /// Accounts that stay on a template because its owner says so; what is theirs is no leftover.
+    pub kept: Vec<String>,
+}
+
+impl Target {
+    /// Whether an account stays knowingly.
+    pub(in crate::rules) fn keeps(&self, account: &str) -> bool {
+        self.kept.iter().any(|name| name == account)
+    }
 }
 
 /// `Ok` with no findings is a pass.

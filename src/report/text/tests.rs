@@ -8,8 +8,8 @@ use crate::prepare::{self as preparing, Manifest, Plan, Step, Tool, Waived};
 use crate::report::{Checked, Look, Planned, Prepared, Stage, VerifiedImage};
 use crate::rules::{Outcomes, RULES, Remedy, Target};
 
-const TARGET: Target =
-    Target { state: None, profile: crate::rules::Profile::Azure, generation: None, fail_on: crate::rules::Severity::Error };
+static TARGET: Target =
+    Target { state: None, profile: crate::rules::Profile::Azure, generation: None, fail_on: crate::rules::Severity::Error, kept: vec![] };
 
 fn checked<'a>(disks: &'a [&'a DiskFacts], outcomes: &'a Outcomes) -> Checked<'a> {
     Checked { disks, outcomes, target: &TARGET, image: None, luns: &[] }

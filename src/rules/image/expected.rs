@@ -5,14 +5,15 @@ use crate::facts::{Fact, LinuxFacts, OsFacts, State, SysprepFacts};
 const GENERALIZED: &str = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE";
 const COMPLETE: &str = "IMAGE_STATE_COMPLETE";
 
-/// What is missing so that the installation is in that state, as far as it is known; empty where nothing can be named.
-pub(super) fn missing(os: &OsFacts, wanted: State) -> Vec<String> {
+/// What is missing so that the installation is in that state, as far as it is known; empty where nothing can be named. A template may have
+/// the accounts that are kept.
+pub(super) fn missing(os: &OsFacts, wanted: State, kept: &[String]) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(windows) = os.windows.value() {
         of_windows(&windows.sysprep, wanted, &mut out);
     }
     if let Some(linux) = os.linux.value() {
-        of_linux(linux, wanted, &mut out);
+        of_linux(linux, wanted, kept, &mut out);
     }
     out
 }
@@ -36,7 +37,7 @@ fn of_windows(marks: &SysprepFacts, wanted: State, out: &mut Vec<String>) {
     }
 }
 
-fn of_linux(linux: &LinuxFacts, wanted: State, out: &mut Vec<String>) {
+fn of_linux(linux: &LinuxFacts, wanted: State, kept: &[String], out: &mut Vec<String>) {
     let id = linux.identity.machine_id.value().map(|id| id.state.as_str());
     let able: Vec<&str> = linux
         .accounts
@@ -54,6 +55,7 @@ fn of_linux(linux: &LinuxFacts, wanted: State, out: &mut Vec<String>) {
         if linux.residue.waagent.value().is_some_and(|agent| agent.provisioned || agent.ovf_env || agent.goal_states > 0) {
             out.push("the Azure Linux agent's state removed (/var/lib/waagent)".to_owned());
         }
+        let able: Vec<&str> = able.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
         if !able.is_empty() {
             out.push(format!("accounts of the machine removed ({})", able.join(", ")));
         }
@@ -81,7 +83,7 @@ mod tests {
     use crate::rules::testing::*;
 
     fn asked(facts: &DiskFacts, wanted: State) -> String {
-        missing(facts.os.value().unwrap(), wanted).join("; ")
+        missing(facts.os.value().unwrap(), wanted, &[]).join("; ")
     }
 
     #[test]

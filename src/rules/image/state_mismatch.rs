@@ -1,7 +1,7 @@
 //! M-08: the installation is in the state that the image is for.
 
 use super::{demand_state, expected, generalize_windows};
-use crate::facts::{OsFacts, Role, State};
+use crate::facts::{Fact, OsFacts, Role, State};
 use crate::rules::linux::Guest;
 use crate::rules::linux::generalize_steps::generalize_steps;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
@@ -23,6 +23,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     docs: r"## What it checks
 
 With `--as generalized` or `--as specialized`: the marks on the disk must say the same. A disk with marks of both states is neither.
+Accounts that stay on a template on purpose (`--keep-user`) do not count.
 
 ## Why it matters
 
@@ -78,7 +79,10 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
     if found == wanted {
         return Ok(vec![]);
     }
-    let lacks = expected::missing(os, wanted);
+    let lacks = expected::missing(os, wanted, &target.kept);
+    if wanted == State::Generalized && lacks.is_empty() && keeps_somebody(os, target) {
+        return Ok(vec![]);
+    }
     let lacks = if lacks.is_empty() { String::new() } else { format!("; missing for that: {}", shared::first_three(&lacks, ", ")) };
     let why = shared::because(&os.state_evidence);
     let message = match found {
@@ -107,6 +111,12 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
         _ => Remedy::Steps(finish(os)),
     };
     Ok(vec![Finding { message, actual: found.to_string(), required: wanted.to_string(), place: None, remedy }])
+}
+
+/// Whether an account that can log in is one that stays knowingly.
+fn keeps_somebody(os: &OsFacts, target: &Target) -> bool {
+    let users = os.linux.value().and_then(|linux| linux.accounts.users.value());
+    users.into_iter().flatten().any(|user| user.can_log_in == Fact::Known(true) && target.keeps(&user.name))
 }
 
 /// How to make a template of this guest.
@@ -156,7 +166,7 @@ fn inconsistent(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let lacks = |state| {
-        let list = expected::missing(os, state);
+        let list = expected::missing(os, state, &[]);
         if list.is_empty() { String::new() } else { format!("; missing for {state}: {}", shared::first_three(&list, ", ")) }
     };
     Ok(vec![Finding {

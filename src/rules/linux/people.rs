@@ -2,7 +2,7 @@
 
 use super::{Distribution, Guest};
 use crate::facts::{Fact, UserFacts};
-use crate::rules::word;
+use crate::rules::{Target, word};
 
 /// Whether an account of a person lets somebody in, or would as soon as it is unlocked: the hash of a password is there.
 pub(in crate::rules) fn opens(user: &UserFacts) -> Fact<bool> {
@@ -10,6 +10,13 @@ pub(in crate::rules) fn opens(user: &UserFacts) -> Fact<bool> {
         return Fact::Known(true);
     }
     user.can_log_in.clone()
+}
+
+/// Whether a path lies in the home of an account that stays knowingly.
+pub(in crate::rules) fn is_kept(guest: &Guest<'_>, target: &Target, path: &str) -> bool {
+    let users = guest.linux.accounts.users.value().into_iter().flatten();
+    let homes = users.filter(|user| target.keeps(&user.name)).map(|user| user.home.trim_end_matches('/'));
+    homes.into_iter().any(|home| !home.is_empty() && path.strip_prefix(home).is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// Whether a password hash stands in the shadow file.

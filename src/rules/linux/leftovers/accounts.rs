@@ -20,7 +20,7 @@ pub(in crate::rules) static RULE: Rule = Rule {
     docs: r"## What it checks
 
 Accounts of people (numbered from `UID_MIN` of `/etc/login.defs` on, but not `nobody`) that have a shell, and a password that is set or
-empty.
+empty. Accounts that stay on purpose (`--keep-user`) are left out.
 
 ## Why it matters
 
@@ -48,7 +48,8 @@ pub(in crate::rules) static OTHERS: Rule = Rule {
     source: source::CERTIFICATION,
     docs: r"## What it checks
 
-Accounts of people with keys in `authorized_keys`, or with the hash of a password that is locked.
+Accounts of people with keys in `authorized_keys`, or with the hash of a password that is locked. Accounts that stay on purpose
+(`--keep-user`) are left out.
 
 ## Why it matters
 
@@ -75,7 +76,8 @@ pub(in crate::rules) static BELONGINGS: Rule = Rule {
     source: source::LINUX_SYSPREP,
     docs: r"## What it checks
 
-Crontabs, mail and settings below `/var` that belong to a person's account, or to one that exists no more. `userdel` and
+Crontabs, mail and settings below `/var` that belong to a person's account, or to one that exists no more; not those of accounts that stay
+on purpose (`--keep-user`). `userdel` and
 `waagent -deprovision+user` leave some of them.
 
 ## Why it matters
@@ -130,7 +132,7 @@ pub(in crate::rules) static SECRETS: Rule = Rule {
     docs: r"## What it checks
 
 Tokens and keys of cloud tools and Kerberos, private SSH keys in homes, and passwords, hashes or keys in cloud-init's configuration. Their
-content is never shown.
+content is never shown. What is in homes of accounts that stay on purpose (`--keep-user`) is theirs.
 
 ## Why it matters
 
@@ -156,7 +158,7 @@ pub(in crate::rules) static ROOT: Rule = Rule {
     source: source::LINUX_AGENT,
     docs: r"## What it checks
 
-That root has no password and that no key is admitted in its `authorized_keys`.
+That root has no password and that no key is admitted in its `authorized_keys`, unless it stays on purpose (`--keep-user root`).
 
 ## Why it matters
 
@@ -228,15 +230,16 @@ fn trap(guest: &Guest<'_>, name: &str) -> String {
     }
 }
 
-fn people_of<'a>(guest: &Guest<'a>) -> Result<impl Iterator<Item = &'a crate::facts::UserFacts>, Skip> {
+/// People's accounts that nobody has said to keep.
+fn people_of<'a>(guest: &Guest<'a>, target: &Target) -> Result<impl Iterator<Item = &'a crate::facts::UserFacts>, Skip> {
     let users = guest.linux.accounts.users.known()?.map(Vec::as_slice).unwrap_or_default();
-    Ok(users.iter().filter(|user| user.person))
+    Ok(users.iter().filter(|user| user.person && !target.keeps(&user.name)))
 }
 
 fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
     let mut out = Vec::new();
-    for user in people_of(&guest)?.filter(|user| by_password(user)) {
+    for user in people_of(&guest, target)?.filter(|user| by_password(user)) {
         let keys = user
             .authorized_keys
             .value()
@@ -256,7 +259,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
         });
     }
     if out.is_empty() {
-        for user in people_of(&guest)? {
+        for user in people_of(&guest, target)? {
             user.can_log_in.known()?;
             user.password.known()?;
         }
@@ -267,7 +270,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
 fn others(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
     let mut out = Vec::new();
-    for user in people_of(&guest)?.filter(|user| !by_password(user) && people::opens(user) == Fact::Known(true)) {
+    for user in people_of(&guest, target)?.filter(|user| !by_password(user) && people::opens(user) == Fact::Known(true)) {
         let keys = user.authorized_keys.value().copied().unwrap_or_default();
         let what = if keys > 0 { format!("{} for it", keys_admitted(keys)) } else { "the hash of its password is still there".to_owned() };
         out.push(Finding {
@@ -279,7 +282,7 @@ fn others(subject: &Subject<'_>, target: &Target) -> Judgement {
         });
     }
     if out.is_empty() {
-        for user in people_of(&guest)? {
+        for user in people_of(&guest, target)? {
             people::opens(user).known()?;
         }
     }
@@ -310,8 +313,9 @@ fn backups(subject: &Subject<'_>, target: &Target) -> Judgement {
 fn secrets(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
     let mut files: Vec<String> = guest.linux.residue.credentials.value().cloned().unwrap_or_default();
-    let users = guest.linux.accounts.users.value().into_iter().flatten();
+    let users = guest.linux.accounts.users.value().into_iter().flatten().filter(|user| !target.keeps(&user.name));
     files.extend(users.filter_map(|user| user.private_keys.value()).flatten().cloned());
+    files.retain(|path| !people::is_kept(&guest, target, path));
     let mut out = Vec::new();
     if !files.is_empty() {
         out.push(Finding {
@@ -353,7 +357,7 @@ fn belongings(subject: &Subject<'_>, target: &Target) -> Judgement {
     let users = guest.linux.accounts.users.known()?.map(Vec::as_slice).unwrap_or_default();
     // Of a person's account, or of one that is there no more; those of the system's accounts came with packages.
     let owner = |path: &&String| users.iter().find(|user| user.name == shared::file_name(path)).is_none_or(|user| user.person);
-    let left: Vec<String> = paths.iter().filter(owner).cloned().collect();
+    let left: Vec<String> = paths.iter().filter(owner).filter(|path| !target.keeps(shared::file_name(path))).cloned().collect();
     if left.is_empty() {
         return Ok(vec![]);
     }
@@ -377,6 +381,9 @@ fn root_of<'a>(guest: &Guest<'a>) -> Result<&'a crate::facts::UserFacts, Skip> {
 fn root(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
     let root = root_of(&guest)?;
+    if target.keeps(&root.name) {
+        return Err(Skip::not_applicable("root stays as it is"));
+    }
     let mut found = Vec::new();
     let mut commands = Vec::new();
     if root.password.value().is_some_and(|word| word == "set") {

@@ -2,7 +2,7 @@
 
 use crate::facts::State;
 use crate::rules::linux::network::{dialect, eth0};
-use crate::rules::linux::{self, Guest, generalize_steps};
+use crate::rules::linux::{self, Guest, generalize_steps, people};
 use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
@@ -300,7 +300,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
         let users = guest.linux.accounts.users.known()?.map(Vec::as_slice).unwrap_or_default();
         // Groups, numbers, aliases and everybody are not single accounts.
         let single = |name: &&String| name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
-        let leftover = |name: &&String| users.iter().find(|user| user.name == **name).is_none_or(|user| user.person);
+        let leftover = |name: &&String| users.iter().find(|user| user.name == **name).is_none_or(|user| user.person && !target.keeps(name));
         let who: Vec<String> = rule.who.iter().filter(single).filter(leftover).cloned().collect();
         if who.is_empty() {
             continue;
@@ -398,7 +398,8 @@ fn secret(subject: &Subject<'_>, target: &Target) -> Judgement {
 fn histories(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
     let all = guest.linux.residue.histories.known()?.map(Vec::as_slice).unwrap_or_default();
-    let paths: Vec<String> = all.iter().filter(|file| file.size > 0).map(|file| file.path.clone()).collect();
+    let theirs = |path: &str| people::is_kept(&guest, target, path);
+    let paths: Vec<String> = all.iter().filter(|file| file.size > 0 && !theirs(&file.path)).map(|file| file.path.clone()).collect();
     if paths.is_empty() {
         return Ok(vec![]);
     }
