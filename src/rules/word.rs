@@ -1,13 +1,13 @@
 //! Words of the guest in commands that people copy: whatever is in them, a shell takes them for one word.
 
 /// A word for a POSIX shell: as it is where that is safe, else quoted. A path stays a path where it begins with `-`.
-pub(super) fn sh(text: &str) -> String {
+pub(crate) fn sh(text: &str) -> String {
     let text = if text.starts_with('-') { format!("./{text}") } else { text.to_owned() };
     sh_name(&text)
 }
 
 /// The same for a name that is no path, of an account say; `--` must stand before it where it may begin with `-`.
-pub(super) fn sh_name(text: &str) -> String {
+pub(crate) fn sh_name(text: &str) -> String {
     if is_tame(text, "/._-+,:@%=") {
         return text.to_owned();
     }
@@ -31,7 +31,7 @@ pub(super) fn sh_name(text: &str) -> String {
 }
 
 /// Several words with spaces between them.
-pub(super) fn sh_all<T: AsRef<str>>(words: &[T]) -> String {
+pub(crate) fn sh_all<T: AsRef<str>>(words: &[T]) -> String {
     words.iter().map(|word| sh(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 

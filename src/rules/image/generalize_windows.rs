@@ -6,7 +6,7 @@ use crate::rules::windows::commands;
 use crate::rules::word;
 
 /// The steps, in their order.
-pub(super) fn steps(facts: &DiskFacts, windows: &WindowsFacts) -> Vec<String> {
+pub(crate) fn steps(facts: &DiskFacts, windows: &WindowsFacts) -> Vec<String> {
     let mut steps = vec!["shut the machine down and keep a copy of its disks: Sysprep cannot be undone".to_owned()];
     let root = windows.product.system_root.value().map(|root| root.trim_end_matches('\\'));
     // What a shell could read otherwise stays out of the commands.

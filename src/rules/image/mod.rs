@@ -6,7 +6,7 @@ use crate::rules::{Advice, Elsewhere, Rule, Skip, Subject, Target};
 pub(in crate::rules) mod disk_identity;
 mod expected;
 pub(in crate::rules) mod file_system_identity;
-mod generalize_windows;
+pub(crate) mod generalize_windows;
 pub(in crate::rules) mod luns;
 pub(in crate::rules) mod no_operating_system;
 pub(in crate::rules) mod second_system;

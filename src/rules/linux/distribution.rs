@@ -46,7 +46,7 @@ impl Distribution {
     }
 
     /// Installs packages.
-    pub(in crate::rules) fn install(self, packages: &str) -> String {
+    pub(crate) fn install(self, packages: &str) -> String {
         match self {
             Self::Debian => format!("apt-get install {packages}"),
             Self::RedHat | Self::AzureLinux => format!("dnf install {packages}"),
@@ -122,7 +122,7 @@ impl Distribution {
     }
 
     /// Has a service start by itself.
-    pub(in crate::rules) fn enable(self, units: &str) -> String {
+    pub(crate) fn enable(self, units: &str) -> String {
         match self {
             Self::Alpine => format!("rc-update add {units} default"),
             _ => format!("systemctl enable {units}"),

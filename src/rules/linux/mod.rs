@@ -6,8 +6,8 @@ mod distribution;
 pub(in crate::rules) mod generalize_steps;
 pub(in crate::rules) mod leftovers;
 pub(in crate::rules) mod network;
-mod people;
-pub(in crate::rules) mod provisioner;
+pub(crate) mod people;
+pub(crate) mod provisioner;
 pub(in crate::rules) mod storage;
 pub(crate) mod template;
 
@@ -17,9 +17,9 @@ pub(crate) use distribution::Distribution;
 
 /// The Linux that a rule looks at.
 #[derive(Clone, Copy)]
-pub(in crate::rules) struct Guest<'a> {
-    pub(in crate::rules) os: &'a OsFacts,
-    pub(in crate::rules) linux: &'a LinuxFacts,
+pub(crate) struct Guest<'a> {
+    pub(crate) os: &'a OsFacts,
+    pub(crate) linux: &'a LinuxFacts,
 }
 
 impl Guest<'_> {

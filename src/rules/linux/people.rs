@@ -5,7 +5,7 @@ use crate::facts::{Fact, UserFacts};
 use crate::rules::{Target, word};
 
 /// Whether an account of a person lets somebody in, or would as soon as it is unlocked: the hash of a password is there.
-pub(in crate::rules) fn opens(user: &UserFacts) -> Fact<bool> {
+pub(crate) fn opens(user: &UserFacts) -> Fact<bool> {
     if user.can_log_in == Fact::Known(true) || has_hash(user) || (user.authorized_keys.value().is_some_and(|keys| *keys > 0)) {
         return Fact::Known(true);
     }

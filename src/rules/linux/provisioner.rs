@@ -9,7 +9,7 @@ use crate::rules::Skip;
 
 /// Who provisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::rules) enum Provisioner {
+pub(crate) enum Provisioner {
     /// cloud-init does, and the agent waits for it where there is one.
     CloudInit,
     /// The agent does it by itself.
@@ -26,7 +26,7 @@ pub(in crate::rules) enum Provisioner {
 
 /// What becomes of cloud-init at boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::rules) enum CloudInit {
+pub(crate) enum CloudInit {
     /// It is not installed.
     Missing,
     /// It is switched off, by what is named.
@@ -54,7 +54,7 @@ pub(in crate::rules) fn demand_agents(guest: &Guest<'_>) -> Result<(), Skip> {
 }
 
 /// Who provisions.
-pub(in crate::rules) fn provisioner(guest: &Guest<'_>) -> Result<Provisioner, Skip> {
+pub(crate) fn provisioner(guest: &Guest<'_>) -> Result<Provisioner, Skip> {
     demand_agents(guest)?;
     let cloud_init = cloud_init(guest)?;
     let runs = cloud_init == CloudInit::Starts;
@@ -149,7 +149,7 @@ fn is_installed(program: &Fact<String>, packages: &Fact<PackagesFacts>, names: &
 }
 
 /// What becomes of cloud-init at boot.
-pub(in crate::rules) fn cloud_init(guest: &Guest<'_>) -> Result<CloudInit, Skip> {
+pub(crate) fn cloud_init(guest: &Guest<'_>) -> Result<CloudInit, Skip> {
     let cloud = installed_cloud_init(guest)?;
     if cloud.is_none() && !is_installed(&Fact::Absent, &guest.linux.packages, &["cloud-init"])? {
         return Ok(CloudInit::Missing);

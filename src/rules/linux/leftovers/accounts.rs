@@ -559,4 +559,30 @@ mod tests {
         });
         assert_eq!((ask(&RULE, &unknown).as_str(), ask(&OTHERS, &unknown).as_str()), ("undecided", "undecided"));
     }
+
+    /// Whoever says that an account stays gets no findings on it, and all others.
+    #[test]
+    fn accounts_that_stay_on_purpose_are_no_leftovers() {
+        let facts = specialized_linux(|facts| {
+            let linux = known(&mut known(&mut facts.os).linux);
+            let users = known(&mut linux.accounts.users);
+            users.push(user("app", 1001, "/home/app", "/bin/bash", "locked_with_hash"));
+            users.iter_mut().find(|user| user.name == "app").unwrap().private_keys = Fact::Known(vec!["/home/app/.ssh/id_rsa".to_owned()]);
+            linux.accounts.belongings = Fact::Known(vec!["/var/mail/app".to_owned()]);
+            linux.residue.credentials = Fact::Known(vec!["/home/app/.netrc".to_owned()]);
+            linux.residue.histories = Fact::Known(vec![FileFacts { path: "/home/app/.bash_history".to_owned(), size: 3 }]);
+        });
+        let of = |kept: &[&str]| {
+            let target =
+                Target { state: Some(State::Generalized), kept: kept.iter().map(|name| (*name).to_owned()).collect(), ..Target::default() };
+            let codes = crate::rules::judge(&[subject(&facts)], &target, &[]).findings;
+            let about = |code: &str| ["LGN004", "LGN104", "LGN204", "LNX054", "LGN010", "LNX060"].contains(&code);
+            let mut codes: Vec<(&str, String)> = codes.into_iter().map(|found| (found.rule.code, found.finding.message)).collect();
+            codes.retain(|(code, message)| about(code) && message.contains("app"));
+            codes.len()
+        };
+        assert_eq!(of(&["app"]), 0);
+        assert!(of(&[]) >= 3, "{}", of(&[]));
+        assert_eq!(of(&["ap", "app/"]), of(&[]));
+    }
 }
