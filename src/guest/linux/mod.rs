@@ -1,5 +1,6 @@
 //! Files of a Linux.
 
+pub mod account_lines;
 pub mod accounts;
 pub mod bls;
 pub mod cloud_init;
@@ -24,6 +25,7 @@ pub mod python;
 pub mod rpm;
 pub mod sshd;
 pub mod sudoers;
+pub mod sudoers_lines;
 pub mod syslinux;
 pub mod systemd;
 pub mod unpack;
