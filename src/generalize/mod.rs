@@ -14,14 +14,16 @@ mod draft;
 mod operations;
 mod plan;
 mod planned;
+mod suitable;
 mod system;
 mod verify;
 
 pub use apply::{Applied, CannotApply, apply};
 pub use draft::Draft;
-pub use operations::OPERATIONS;
+pub use operations::{OPERATIONS, irremovable, unknown_users};
 pub use plan::{CannotPlan, plan};
 pub use planned::{Action, Change, Create, Planned, Problem, Remaining, Unlink, Write};
+pub use suitable::{Unsuitable, suitable};
 pub use system::{System, Wishes};
 
 use crate::fs;

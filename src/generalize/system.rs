@@ -1,6 +1,6 @@
 //! What an operation looks at.
 
-use crate::facts::{LinuxFacts, OsFacts};
+use crate::facts::{DiskFacts, LinuxFacts, OsFacts};
 use crate::fs::Tree;
 use crate::rules::Distribution;
 use std::collections::BTreeSet;
@@ -18,6 +18,8 @@ pub struct System<'a> {
     pub(crate) distribution: Distribution,
     /// What its owner wants.
     pub wishes: &'a Wishes,
+    /// The disk that its root is on, where that is known; file systems are named by it.
+    pub disk: Option<&'a DiskFacts>,
 }
 
 /// What the owner of a disk wants done.
@@ -44,6 +46,12 @@ impl<'a> System<'a> {
     #[must_use]
     pub fn new(tree: &'a Tree, os: &'a OsFacts, wishes: &'a Wishes) -> Option<Self> {
         let linux = os.linux.value()?;
-        Some(Self { tree, os, linux, distribution: Distribution::of(os), wishes })
+        Some(Self { tree, os, linux, distribution: Distribution::of(os), wishes, disk: None })
+    }
+
+    /// The same with the disk that its root is on.
+    #[must_use]
+    pub fn with_disk(self, disk: &'a DiskFacts) -> Self {
+        Self { disk: Some(disk), ..self }
     }
 }

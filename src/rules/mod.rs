@@ -32,10 +32,11 @@ pub use errors::{ERRORS, KnownError, errors, rules_saying};
 pub use finding::{Finding, Need, Place, Remedy};
 pub(crate) use image::generalize_windows;
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
+pub(crate) use linux::generalize_steps::generalize_steps;
 pub(crate) use linux::{Distribution, Guest, people, provisioner, template};
 pub use registry::{ADVICE, Advice, Elsewhere, RULES, find, of_row};
 pub use waiver::{Waiver, WaiverState};
-pub(crate) use word::{sh, sh_all};
+pub(crate) use word::sh;
 
 use crate::facts::{DiskFacts, Fact, Role, State, Unknown};
 use serde::Serialize;

@@ -9,7 +9,7 @@ use crate::facts::{Fact, LinuxFacts};
 use crate::rules::{Skip, word};
 
 /// The steps, in a root shell of the running machine: each a command, or a short instruction where it begins with a capital letter.
-pub(in crate::rules) fn generalize_steps(guest: &Guest<'_>) -> Vec<String> {
+pub(crate) fn generalize_steps(guest: &Guest<'_>) -> Vec<String> {
     let mut steps = vec!["sudo -i".to_owned()];
     if guest.distribution() == Distribution::Flatcar {
         flatcar(guest, &mut steps);

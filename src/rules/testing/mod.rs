@@ -114,7 +114,7 @@ pub(in crate::rules) fn windows_disk(change: impl FnOnce(&mut DiskFacts)) -> Dis
 }
 
 /// The healthy Windows, changed.
-pub(in crate::rules) fn windows(change: impl FnOnce(&mut WindowsFacts)) -> DiskFacts {
+pub(crate) fn windows(change: impl FnOnce(&mut WindowsFacts)) -> DiskFacts {
     windows_disk(|facts| change(known(&mut known(&mut facts.os).windows)))
 }
 
@@ -349,7 +349,7 @@ pub(in crate::rules) fn problem(code: &str) -> TableProblemFacts {
     TableProblemFacts { code: code.to_owned(), offset: 1024, message: format!("{code}: expected this, found that") }
 }
 
-pub(in crate::rules) fn subject(facts: &DiskFacts) -> Subject<'_> {
+pub(crate) fn subject(facts: &DiskFacts) -> Subject<'_> {
     Subject { facts, role: facts.role.clone(), lun: None, in_image: false }
 }
 

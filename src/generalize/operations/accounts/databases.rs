@@ -1,0 +1,56 @@
+//! The lines of an account in passwd, shadow, group, gshadow, subuid and subgid.
+
+use super::list;
+use crate::facts::UserFacts;
+use crate::fs::Error;
+use crate::generalize::Draft;
+use crate::guest::linux::account_lines::{field, names, without_names};
+
+/// Takes accounts out of every database.
+///
+/// # Errors
+///
+/// When one cannot be read.
+pub(super) fn edit(draft: &mut Draft<'_>, gone: &[&UserFacts], left: &[&UserFacts]) -> Result<(), Error> {
+    let is_gone = |name: &[u8]| gone.iter().any(|user| user.name.as_bytes() == name);
+    // A number that another account has too stays that one's.
+    let number = |name: &[u8]| {
+        let uid = std::str::from_utf8(name).ok().and_then(|text| text.parse::<u32>().ok());
+        uid.is_some_and(|uid| gone.iter().any(|user| user.uid == uid) && !left.iter().any(|user| user.uid == uid))
+    };
+    let why = format!("{} would be on every machine", list(gone));
+    let own = |line: &[u8]| field(line, 0).is_some_and(is_gone);
+    for path in ["/etc/passwd", "/etc/shadow"] {
+        draft.lines(path, why.clone(), |line| (!own(line)).then(|| line.to_vec()))?;
+    }
+    // As userdel(8) does with USERGROUPS_ENAB: the group of the account's own name goes where nobody else is in it.
+    let mut groups: Vec<Vec<u8>> = Vec::new();
+    let is_own_group = |line: &[u8]| {
+        let gid = field(line, 2).and_then(|gid| std::str::from_utf8(gid).ok()).and_then(|gid| gid.parse::<u32>().ok());
+        let name = field(line, 0).unwrap_or_default();
+        gone.iter().any(|user| user.name.as_bytes() == name && Some(user.gid) == gid)
+            && !left.iter().any(|user| Some(user.gid) == gid)
+            && names(line, 3).all(is_gone)
+    };
+    draft.lines("/etc/group", why.clone(), |line| {
+        if is_own_group(line) {
+            groups.push(field(line, 0).unwrap_or_default().to_vec());
+            return None;
+        }
+        Some(without_names(line, 3, is_gone))
+    })?;
+    draft.lines("/etc/gshadow", why.clone(), |line| {
+        let name = field(line, 0).unwrap_or_default();
+        if groups.iter().any(|group| group == name) {
+            return None;
+        }
+        Some(without_names(&without_names(line, 2, is_gone), 3, is_gone))
+    })?;
+    for path in ["/etc/subuid", "/etc/subgid"] {
+        draft.lines(path, why.clone(), |line| {
+            let owner = field(line, 0).unwrap_or_default();
+            (!is_gone(owner) && !number(owner)).then(|| line.to_vec())
+        })?;
+    }
+    Ok(())
+}

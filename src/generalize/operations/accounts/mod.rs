@@ -1,0 +1,179 @@
+//! Accounts of people: LG-04. Who is removed says the owner, by name: `ovf-env.xml` names one account at most, and may name a former one.
+
+mod belongings;
+mod databases;
+mod sudo;
+
+pub(super) use belongings::key_files;
+
+use crate::facts::{Fact, UserFacts};
+use crate::fs::Error;
+use crate::generalize::{Draft, Operation, Sample, System};
+use crate::rules::{people, sh};
+
+pub(super) static ACCOUNTS: Operation = Operation {
+    name: "accounts",
+    requirement: "LG-04",
+    summary: "remove the accounts that are to go, with all that is theirs",
+    default: true,
+    plan,
+    sample: Sample {
+        before: &[
+            ("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000:Ada,,,:/home/ada:/bin/bash\n"),
+            ("/etc/shadow", "root:*:19000:0:99999:7:::\nada:$6$salt$hash:19000:0:99999:7:::\n"),
+            ("/etc/group", "root:x:0:\nsudo:x:27:ada\nada:x:1000:\n"),
+            ("/etc/gshadow", "root:*::\nsudo:*::ada\nada:!::\n"),
+            ("/etc/subuid", "ada:100000:65536\n"),
+            ("/etc/subgid", "ada:100000:65536\n"),
+            ("/etc/sudoers", "root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n"),
+            ("/etc/sudoers.d/90-cloud-init-users", "# User rules for ada\nada ALL=(ALL) NOPASSWD:ALL\n"),
+            ("/home/ada/.bash_history", "mysql -psecret\n"),
+            ("/home/ada/.ssh/authorized_keys", "ssh-ed25519 AAAA ada\n"),
+            ("/var/mail/ada", "From x\n"),
+            ("/var/spool/cron/crontabs/ada", "* * * * * true\n"),
+        ],
+        after: &[
+            ("/etc/passwd", Some("root:x:0:0:root:/root:/bin/bash\n")),
+            ("/etc/shadow", Some("root:*:19000:0:99999:7:::\n")),
+            ("/etc/group", Some("root:x:0:\nsudo:x:27:\n")),
+            ("/etc/gshadow", Some("root:*::\nsudo:*::\n")),
+            ("/etc/subuid", Some("")),
+            ("/etc/subgid", Some("")),
+            ("/etc/sudoers.d/90-cloud-init-users", None),
+            ("/home/ada/.bash_history", None),
+            ("/home/ada/.ssh/authorized_keys", None),
+            ("/var/mail/ada", None),
+            ("/var/spool/cron/crontabs/ada", None),
+        ],
+    },
+};
+
+/// Accounts as the facts have them.
+///
+/// # Errors
+///
+/// When the databases could not be read: what is not known cannot be called clean.
+pub(super) fn users<'a>(system: &System<'a>) -> Result<&'a [UserFacts], Error> {
+    match &system.linux.accounts.users {
+        Fact::Known(users) => Ok(users),
+        Fact::Absent => Ok(&[]),
+        Fact::Unknown(reason) => Err(Error::Damaged(reason.0.clone()).at("/etc/passwd")),
+    }
+}
+
+/// Names to keep or to remove that no account has, in the order in which they were given.
+#[must_use]
+pub fn unknown_users<'a>(system: &System<'a>) -> Vec<&'a str> {
+    let users = system.linux.accounts.users.value().map(Vec::as_slice).unwrap_or_default();
+    let wanted = system.wishes.keep.iter().chain(&system.wishes.remove).map(String::as_str);
+    wanted.filter(|name| !users.iter().any(|user| user.name == *name)).collect()
+}
+
+/// Why an account of this name is not removed, where it is not; that nobody has the name is no such reason.
+#[must_use]
+pub fn irremovable(system: &System<'_>, name: &str) -> Option<String> {
+    let uid_min = system.linux.accounts.uid_min;
+    let users = system.linux.accounts.users.value().into_iter().flatten();
+    users.filter(|user| user.name == name).find_map(|user| {
+        if user.uid == 0 {
+            Some("it is root: leave it out, and its password is locked and its keys are removed all the same".to_owned())
+        } else if !user.person {
+            Some(format!("it is an account of the system (number {}; people's begin at {uid_min}), and programs may need it", user.uid))
+        } else if name.contains(char::REPLACEMENT_CHARACTER) {
+            Some("its name is not text, so that it cannot be told from others: remove it in the running guest".to_owned())
+        } else {
+            None
+        }
+    })
+}
+
+/// Whether the owner wants the account to stay as it is.
+pub(super) fn is_kept(system: &System<'_>, user: &UserFacts) -> bool {
+    system.wishes.keep.contains(&user.name)
+}
+
+/// Whether the account goes.
+fn goes(system: &System<'_>, user: &UserFacts) -> bool {
+    system.wishes.remove.contains(&user.name) && irremovable(system, &user.name).is_none()
+}
+
+/// What lets somebody in, without a secret.
+fn ways_in(user: &UserFacts) -> String {
+    let password = match user.password.value().map(String::as_str) {
+        Some("set") => "a password",
+        Some("empty") => "an empty password",
+        Some("locked_with_hash") => "the hash of a locked password",
+        _ => "",
+    };
+    let keys = match user.authorized_keys.value().copied().unwrap_or_default() {
+        0 => String::new(),
+        1 => "1 SSH key".to_owned(),
+        keys => format!("{keys} SSH keys"),
+    };
+    [password, &keys].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" and ")
+}
+
+/// An option for an account; one that begins with a dash would be taken for another option.
+fn option(name: &str, user: &str) -> String {
+    if user.starts_with('-') { format!("--{name}={}", sh(user)) } else { format!("--{name} {}", sh(user)) }
+}
+
+fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
+    let users = users(system)?;
+    for name in &system.wishes.remove {
+        if let Some(reason) = irremovable(system, name) {
+            draft.problem(
+                format!("the account {name} is not removed: {reason}"),
+                vec![format!("leave out {}", option("remove-user", name))],
+            );
+        }
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for user in users.iter().filter(|user| user.person && !is_kept(system, user) && !goes(system, user)) {
+        let opens = people::opens(user);
+        if let Some(reason) = opens.reason() {
+            return Err(Error::Damaged(format!("whether {} can log in is not known: {reason}", user.name)).at("/etc/passwd"));
+        }
+        if opens != Fact::Known(true) || seen.contains(&user.name.as_str()) {
+            continue;
+        }
+        seen.push(&user.name);
+        let remove = irremovable(system, &user.name).is_none().then(|| option("remove-user", &user.name));
+        let remedies = remove.into_iter().chain([option("keep-user", &user.name)]).collect();
+        let message = format!("the account {} (uid {}) would be on every machine, with {}", user.name, user.uid, ways_in(user));
+        draft.problem(message, remedies);
+    }
+    let (gone, left): (Vec<&UserFacts>, Vec<&UserFacts>) = users.iter().partition(|user| goes(system, user));
+    if !gone.is_empty() {
+        databases::edit(draft, &gone, &left)?;
+        sudo::edit(system, draft, &gone, &left)?;
+        for user in &gone {
+            belongings::remove(system, draft, user, &left)?;
+        }
+        shut_out(system, draft, &gone);
+    }
+    belongings::remove_orphans(system, draft, users)
+}
+
+/// Tells where sshd admits nobody but those who go.
+fn shut_out(system: &System<'_>, draft: &mut Draft<'_>, gone: &[&UserFacts]) {
+    let settings = system.linux.ssh.settings.value().into_iter().flatten();
+    let allowed: Vec<_> = settings.filter(|setting| setting.keyword == "allowusers").collect();
+    let is_gone = |word: &str| gone.iter().any(|user| word.split('@').next() == Some(user.name.as_str()));
+    if let Some(first) = allowed.first()
+        && allowed.iter().all(|setting| setting.value.split_ascii_whitespace().all(is_gone))
+    {
+        let message = format!("AllowUsers on line {} of {} admits nobody but accounts that are removed", first.line, first.path);
+        draft.remains(message, vec![format!("sed -i '/^[[:space:]]*AllowUsers[[:space:]]/Id' {}", sh(&first.path))]);
+    }
+}
+
+/// Names in a list, for people.
+fn list(users: &[&UserFacts]) -> String {
+    let mut names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+    names.dedup();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests;
