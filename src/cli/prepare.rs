@@ -1,90 +1,140 @@
 //! `vhdkit prepare`: judge, plan, judge the plan, write, read again, publish. All disks of an image, or none.
 
 use super::args::{Common, DigestChoice, PrepareArgs};
+use super::changes::{self, Changes};
 use super::check::{image_kind, judge_all};
-use super::disks::{self, Opened, shown};
+use super::disks::{self, shown};
+use super::image::{self, Candidate};
 use super::progress::Bars;
 use super::writing::{self, CannotWrite, Job};
 use super::{Status, interrupt, output};
 use crate::bytes::{Bytes, SECTOR};
-use crate::container::OpenError;
 use crate::facts::json::SCHEMA_VERSION;
 use crate::facts::{DiskFacts, Role};
 use crate::inspect::Inspected;
 use crate::prepare::copy::{Copied, CopyOptions};
-use crate::prepare::staged::{Staged, Verified};
-use crate::prepare::{self, Accepted, Disk, Identity, Image, MANIFEST, Manifest, Plan, SUMS, Share, Tool, Waived};
+use crate::prepare::staged::Verified;
+use crate::prepare::{self, Accepted, Disk, Generalized, Image, MANIFEST, Manifest, Plan, SUMS, Share, Step, Tool, Waived, changed_facts};
 use crate::report::{Checked, Planned, Prepared, Stage, json, text};
 use crate::rules::{Found, Outcomes, Subject, Target, Verdict};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
-/// A disk on its way.
-struct Candidate {
-    opened: Opened,
-    lun: Option<u8>,
-    /// File name of the output.
-    name: String,
-    identity: Identity,
-    plan: Option<Plan>,
+/// A run, and what it tells.
+struct Run<'a> {
+    args: &'a PrepareArgs,
+    common: &'a Common,
+    directory: &'a Path,
+    command: Vec<String>,
+}
+
+impl Run<'_> {
+    fn tell(&self, candidates: &[Candidate], changes: &Changes, checked: Checked<'_>, stage: Stage<'_>) -> anyhow::Result<()> {
+        let disks = candidates.iter().map(|candidate| planned(candidate, self.directory)).collect();
+        let generalization = changes.template.as_ref().map(|template| template.report(&self.command));
+        let prepared = Prepared { checked, disks, generalization, trimmed: &changes.trimmed, stage };
+        let (text, json) = (|look: &_| text::prepare(&prepared, look), || Ok(json::prepare(&prepared)?));
+        output::report(self.common, self.args.format, &self.args.report, text, json)
+    }
+
+    /// Whether findings or open questions stand in the way; they are told then.
+    fn stopped(&self, candidates: &[Candidate], changes: &Changes, checked: Checked<'_>) -> anyhow::Result<bool> {
+        let (outcomes, writing) = (checked.outcomes, &self.args.writing);
+        let blockers = prepare::blockers(outcomes.findings.iter(), checked.target.fail_on, &writing.allow);
+        if !blockers.is_empty() {
+            self.tell(candidates, changes, checked, Stage::Blocked(blockers))?;
+            return Ok(true);
+        }
+        let undecided = outcomes.undecided_errors().any(|outcome| !writing.allow.iter().any(|code| code == outcome.rule.code));
+        if undecided && !writing.allow_undecided {
+            self.tell(candidates, changes, checked, Stage::Undecided)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
 }
 
 pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status> {
     check_arguments(args)?;
-    let name = args.name.clone().unwrap_or_else(|| image_name(&args.disk));
-    let directory = args.output.clone().unwrap_or_else(|| PathBuf::from("."));
-    check_outputs(args, &name, &directory)?;
-    let mut candidates = open_all(args, &name)?;
+    let name = args.writing.name.clone().unwrap_or_else(|| image::image_name(&args.disk));
+    let directory = args.writing.output.clone().unwrap_or_else(|| PathBuf::from("."));
+    image::check_outputs(args, &name, &directory)?;
+    image::refuse_reports(args, &name, &directory)?;
+    let paths = std::iter::once(&args.disk).chain(args.asking.data.iter().map(|disk| &disk.path)).chain(&args.asking.settled.file);
+    output::refuse_sources(&args.report, paths.map(PathBuf::as_path))?;
+    let mut candidates = image::open_all(args, &name)?;
     // The parents are known only now.
-    refuse_sources(args, &name, &directory, candidates.iter().flat_map(|candidate| candidate.opened.sources()))?;
-    let target = disks::target(&args.asking);
+    image::refuse_sources(args, &name, &directory, candidates.iter().flat_map(|candidate| candidate.opened.sources()))?;
+    output::refuse_sources(&args.report, candidates.iter().flat_map(|candidate| candidate.opened.sources()))?;
+    let target = disks::keeping(disks::target(&args.asking), &args.generalizing.keep_user);
+    let run = Run { args, common, directory: &directory, command: changes::command() };
 
     let outcomes = judge_candidates(args, &candidates, &target);
     for (place, candidate) in candidates.iter_mut().enumerate() {
         candidate.plan = plan(args, candidate, &outcomes, place)?;
     }
-    let candidates = candidates;
-    let facts: Vec<&DiskFacts> = candidates.iter().map(|candidate| &candidate.opened.inspected.facts).collect();
-    let subjects = subjects(args, &candidates);
     let luns: Vec<Option<u8>> = candidates.iter().map(|candidate| candidate.lun).collect();
-    let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target), luns: &luns };
-    let tell = |stage: Stage<'_>| -> anyhow::Result<()> {
-        let disks = candidates.iter().map(|candidate| planned(candidate, &directory)).collect();
-        let prepared = Prepared { checked, disks, stage };
-        output::report(common, args.format, &[], |look| text::prepare(&prepared, look), || Ok(json::prepare(&prepared)?))
-    };
+    let sources: Vec<DiskFacts> = candidates.iter().map(|candidate| candidate.opened.inspected.facts.clone()).collect();
+    let sources: Vec<&DiskFacts> = sources.iter().collect();
+    let kind = image_kind(&subjects(args, &candidates), &target);
+    let source = Checked { disks: &sources, outcomes: &outcomes, target: &target, image: kind, luns: &luns };
 
-    let blockers = prepare::blockers(outcomes.findings.iter(), target.fail_on, &args.allow);
-    if !blockers.is_empty() {
-        tell(Stage::Blocked(blockers))?;
+    let mut changes = Changes::default();
+    if args.generalize {
+        changes = Changes::template(args, &candidates)?;
+        if !changes.goes() {
+            run.tell(&candidates, &changes, source, Stage::NotGeneralized)?;
+            return Ok(Status::NotReady);
+        }
+    } else if run.stopped(&candidates, &changes, source)? {
         return Ok(Status::NotReady);
     }
-    let undecided = outcomes.undecided_errors().any(|outcome| !args.allow.iter().any(|code| code == outcome.rule.code));
-    if undecided && !args.allow_undecided {
-        tell(Stage::Undecided)?;
-        return Ok(Status::NotReady);
+    if args.trims() {
+        changes.trim(&candidates)?;
     }
-    let images = build_all(&candidates)?;
+    for (place, candidate) in candidates.iter_mut().enumerate() {
+        candidate.plan = candidate.plan.take().map(|plan| plan.after(&changes.of(place).steps));
+    }
+    let candidates = candidates;
+    let images = build_all(&candidates, &changes)?;
     let mut expected = inspect_all(&candidates, &images, &directory)?;
     // Each file is read again by itself, and held against this.
     let alone: Vec<DiskFacts> = expected.iter().map(|inspected| inspected.facts.clone()).collect();
     disks::join_each(&mut expected, |inspected| inspected, |inspected| inspected)?;
-    let after = judge_planned(args, &candidates, &expected, &target);
+
+    // What generalizing cures does not stand in its way: the disks are judged as they are behind it.
+    let (behind_facts, behind, behind_outcomes): (Vec<DiskFacts>, Vec<&DiskFacts>, Outcomes);
+    let mut before = source;
+    if args.generalize {
+        behind_facts = sources.iter().zip(&expected).map(|(source, expected)| changed_facts(source, &expected.facts)).collect();
+        behind = behind_facts.iter().collect();
+        behind_outcomes = judge_facts(args, &candidates, &behind, &target, &[]);
+        before = Checked { disks: &behind, outcomes: &behind_outcomes, ..source };
+        if run.stopped(&candidates, &changes, before)? {
+            return Ok(Status::NotReady);
+        }
+    }
     let expected_facts: Vec<&DiskFacts> = expected.iter().map(|inspected| &inspected.facts).collect();
-    let will_be = Checked { disks: &expected_facts, outcomes: &after, target: &target, image: checked.image, luns: &luns };
-    if will_be.verdict() == Verdict::NotReady || (will_be.verdict() == Verdict::Undecided && !args.allow_undecided) {
-        tell(Stage::NotCured(&will_be))?;
+    let after = judge_facts(args, &candidates, &expected_facts, &target, &args.writing.allow);
+    let will_be = Checked { disks: &expected_facts, outcomes: &after, ..source };
+    if will_be.verdict() == Verdict::NotReady || (will_be.verdict() == Verdict::Undecided && !args.writing.allow_undecided) {
+        run.tell(&candidates, &changes, before, Stage::NotCured(&will_be))?;
         return Ok(Status::NotReady);
     }
-    if args.dry_run {
-        tell(Stage::DryRun)?;
+    if args.writing.dry_run {
+        run.tell(&candidates, &changes, before, Stage::DryRun)?;
         return Ok(Status::Ready);
     }
 
     let cancel = interrupt::defer();
     let bars = Bars::new(common, candidates.iter().map(|candidate| candidate.name.as_str()));
     let share = Share::new();
-    let options = CopyOptions { threads: None, fsverity: args.digest == DigestChoice::Fsverity, sha256: args.sha256, share: Some(&share) };
+    let options = CopyOptions {
+        threads: None,
+        fsverity: args.writing.digest == DigestChoice::Fsverity,
+        sha256: args.writing.sha256,
+        share: Some(&share),
+    };
     let named = candidates.iter().map(|candidate| candidate.name.as_str());
     let jobs: Vec<Job<'_>> = named.zip(&images).zip(&alone).map(|((name, image), expected)| Job { name, image, expected }).collect();
     let written = match writing::write_all(&jobs, &directory, &options, &bars, &cancel) {
@@ -101,15 +151,16 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
     if cancel.load(std::sync::atomic::Ordering::SeqCst) {
         return Ok(interrupt::status());
     }
-    let manifest = manifest(args, &name, &candidates, &written, &will_be);
+    let manifest = manifest(args, &name, &candidates, &changes, &written, &will_be);
     publish(args, &directory, &candidates, written, &manifest)?;
     let skipped = manifest.disks.iter().map(|disk| disk.upload_size_bytes.saturating_sub(disk.data_bytes)).sum();
-    tell(Stage::Written { manifest: &manifest, directory: directory.to_string_lossy().into_owned(), skipped })?;
+    let stage = Stage::Written { manifest: &manifest, directory: directory.to_string_lossy().into_owned(), skipped };
+    run.tell(&candidates, &changes, before, stage)?;
     Ok(Status::Ready)
 }
 
 /// Refuses what contradicts itself before any file is opened.
-fn check_arguments(args: &PrepareArgs) -> anyhow::Result<()> {
+pub(super) fn check_arguments(args: &PrepareArgs) -> anyhow::Result<()> {
     let data = args.asking.role.map(Role::from) == Some(Role::Data);
     anyhow::ensure!(
         args.asking.state.is_some() || data,
@@ -119,103 +170,13 @@ fn check_arguments(args: &PrepareArgs) -> anyhow::Result<()> {
         args.asking.state.is_none() || !data,
         "--as is for an image with an OS disk, and --role data says that the disk is none; give one of the two"
     );
+    args.check_changes()?;
     disks::check_data(std::slice::from_ref(&args.disk), &args.asking)?;
     disks::check_parent_dirs(&args.opening)
 }
 
-/// Names of the files that will be written, without the manifest's.
-fn output_names(args: &PrepareArgs, name: &str) -> Vec<String> {
-    let data = args.asking.data.iter().map(|disk| format!("{name}-lun{}.vhd", disk.lun));
-    std::iter::once(format!("{name}.vhd")).chain(data).collect()
-}
-
-/// Refuses outputs that exist, and outputs on a source, before any work is done.
-fn check_outputs(args: &PrepareArgs, name: &str, directory: &Path) -> anyhow::Result<()> {
-    if args.output.is_none() {
-        return Ok(());
-    }
-    if let Ok(metadata) = std::fs::metadata(directory) {
-        anyhow::ensure!(metadata.is_dir(), "the output '{}' is not a directory", shown(directory));
-    }
-    if !args.dry_run {
-        // Leaves nothing, and tells of a directory that takes no files before an hour of reading.
-        Staged::new(directory, false).map(drop).with_context(|| format!("cannot write into '{}'", shown(directory)))?;
-    }
-    refuse_sources(args, name, directory, std::iter::once(&args.disk).chain(data_paths(args)).map(PathBuf::as_path))?;
-    let has_manifest = directory.join(MANIFEST).exists();
-    for path in outputs(args, name, directory) {
-        if std::fs::symlink_metadata(&path).is_err() {
-            continue;
-        }
-        anyhow::ensure!(!path.is_dir(), "'{}' is a directory; it stands where a file of the image belongs", shown(&path));
-        let unfinished = if has_manifest { "" } else { " (there is no manifest beside it: an earlier run may have been interrupted)" };
-        anyhow::ensure!(args.overwrite || args.dry_run, "'{}' exists{unfinished}; --overwrite replaces it", shown(&path));
-    }
-    Ok(())
-}
-
-/// Refuses outputs that would take the place of a source, under whatever name it is reached: of a disk, or of a parent of one.
-fn refuse_sources<'a>(args: &PrepareArgs, name: &str, directory: &Path, sources: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
-    if args.output.is_none() {
-        return Ok(());
-    }
-    let sources: Vec<disks::FileId> = sources.map(disks::identity).collect();
-    let removed = std::iter::once(directory.join(SUMS));
-    for path in outputs(args, name, directory).into_iter().chain(removed).filter(|path| path.exists()) {
-        anyhow::ensure!(
-            !sources.contains(&disks::identity(&path)),
-            "'{}' is a source itself; vhdkit never writes on a source: choose another directory or --name",
-            shown(&path)
-        );
-    }
-    Ok(())
-}
-
-/// Everything that will be written.
-fn outputs(args: &PrepareArgs, name: &str, directory: &Path) -> Vec<PathBuf> {
-    let small = [Some(MANIFEST), args.sha256.then_some(SUMS)].into_iter().flatten().map(str::to_owned);
-    output_names(args, name).into_iter().chain(small).map(|file| directory.join(file)).collect()
-}
-
-fn data_paths(args: &PrepareArgs) -> impl Iterator<Item = &PathBuf> {
-    args.asking.data.iter().map(|disk| &disk.path)
-}
-
-/// The source's name without its endings, fit for a resource in Azure.
-fn image_name(path: &Path) -> String {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
-    let name: String = stem.chars().map(fits).take(70).collect();
-    let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    if name.is_empty() { "disk".to_owned() } else { name.to_owned() }
-}
-
-fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
-    let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
-    let paths = std::iter::once((&args.disk, None)).chain(data);
-    let mut all = paths
-        .zip(output_names(args, name))
-        .map(|((path, lun), name)| {
-            let opened = disks::open(path, &args.opening)?;
-            if let Err(OpenError::Parent(error)) = &opened.inspected.container.disk {
-                // Without its parent there is nothing to judge as an image: that is trouble, not a verdict.
-                anyhow::bail!("cannot prepare '{}': {error}", shown(path));
-            }
-            // A disk that is damaged at its start has findings that say so; it needs no identity.
-            let none = Identity { unique_id: crate::bytes::Guid::NIL, timestamp: 0 };
-            let identity = Identity::of(&opened.inspected.container, &name).unwrap_or(none);
-            Ok(Candidate { opened, lun, name, identity, plan: None })
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    disks::check_parents(all.iter().map(|one| &one.opened))?;
-    disks::join_each(&mut all, |one| &one.opened.inspected, |one| &mut one.opened.inspected)?;
-    for one in &mut all {
-        disks::take_role(&mut one.opened, one.lun, &args.asking);
-    }
-    Ok(all)
-}
-
-fn subjects<'a>(args: &PrepareArgs, candidates: &'a [Candidate]) -> Vec<Subject<'a>> {
+/// The disks as rules take them.
+pub(super) fn subjects<'a>(args: &PrepareArgs, candidates: &'a [Candidate]) -> Vec<Subject<'a>> {
     candidates.iter().map(|candidate| disks::subject(&candidate.opened, candidate.lun, &args.asking)).collect()
 }
 
@@ -224,13 +185,13 @@ fn judge_candidates(args: &PrepareArgs, candidates: &[Candidate], target: &Targe
     Outcomes { waivers: args.asking.settled.waivers.clone(), ..outcomes }
 }
 
-/// Judges the planned disks: with the roles of their sources, and with what was allowed taken as waived.
-fn judge_planned(args: &PrepareArgs, candidates: &[Candidate], expected: &[Inspected], target: &Target) -> Outcomes {
+/// Judges other facts of the disks: with the roles of their sources, and with what was allowed taken as waived.
+fn judge_facts(args: &PrepareArgs, candidates: &[Candidate], facts: &[&DiskFacts], target: &Target, allowed: &[String]) -> Outcomes {
     let mut planned = subjects(args, candidates);
-    for (subject, inspected) in planned.iter_mut().zip(expected) {
-        subject.facts = &inspected.facts;
+    for (subject, facts) in planned.iter_mut().zip(facts) {
+        subject.facts = facts;
     }
-    let allowed = args.allow.iter().map(|code| (code.clone(), "allowed".to_owned()));
+    let allowed = allowed.iter().map(|code| (code.clone(), "allowed".to_owned()));
     let waivers: Vec<(String, String)> = args.asking.waive.iter().cloned().chain(allowed).collect();
     Outcomes { waivers: args.asking.settled.waivers.clone(), ..judge_all(&planned, target, &waivers) }
 }
@@ -238,12 +199,12 @@ fn judge_planned(args: &PrepareArgs, candidates: &[Candidate], expected: &[Inspe
 fn plan(args: &PrepareArgs, candidate: &Candidate, outcomes: &Outcomes, place: usize) -> anyhow::Result<Option<Plan>> {
     let facts = &candidate.opened.inspected.facts;
     let findings = outcomes.findings.iter().filter(|found| found.disk == Some(place));
-    let grow = if place == 0 { args.size.map(|size| size.0) } else { None };
+    let grow = if place == 0 { args.writing.size.map(|size| size.0) } else { None };
     match prepare::plan(facts, &candidate.identity.unique_id.to_string(), findings, grow) {
         Ok(plan) => Ok(Some(plan)),
         // Findings say why; the report shows them.
         Err(prepare::CannotPlan::NoDisk) => Ok(None),
-        Err(error) if args.size.is_some() => Err(error).context("--size"),
+        Err(error) if args.writing.size.is_some() => Err(error).context("--size"),
         // The size in the footer is a lie that a rule of its own tells about.
         Err(_) => Ok(None),
     }
@@ -257,14 +218,15 @@ fn planned<'a>(candidate: &'a Candidate, directory: &Path) -> Planned<'a> {
     }
 }
 
-fn build_all(candidates: &[Candidate]) -> anyhow::Result<Vec<Bytes>> {
-    let build = |candidate: &Candidate| -> anyhow::Result<Bytes> {
+fn build_all(candidates: &[Candidate], changes: &Changes) -> anyhow::Result<Vec<Bytes>> {
+    let build = |(place, candidate): (usize, &Candidate)| -> anyhow::Result<Bytes> {
         let inspected = &candidate.opened.inspected;
         let plan = candidate.plan.as_ref().context("there is no disk in it that can be read")?;
-        let built = prepare::build(plan, &candidate.opened.file(), &inspected.container, inspected.table.as_ref(), &candidate.identity);
-        Ok(built?)
+        let (file, table, changed) = (candidate.opened.file(), inspected.table.as_ref(), changes.of(place));
+        Ok(prepare::build(plan, &file, &inspected.container, table, &candidate.identity, changed)?)
     };
-    candidates.iter().map(|one| build(one).with_context(|| format!("cannot prepare '{}'", shown(&one.opened.path)))).collect()
+    let fail = |one: &Candidate| format!("cannot prepare '{}'", shown(&one.opened.path));
+    candidates.iter().enumerate().map(|(place, one)| build((place, one)).with_context(|| fail(one))).collect()
 }
 
 fn inspect_all(candidates: &[Candidate], images: &[Bytes], directory: &Path) -> anyhow::Result<Vec<Inspected>> {
@@ -275,7 +237,14 @@ fn inspect_all(candidates: &[Candidate], images: &[Bytes], directory: &Path) -> 
     candidates.iter().zip(images).map(inspect).collect()
 }
 
-fn manifest(args: &PrepareArgs, name: &str, candidates: &[Candidate], written: &[(Verified, Copied)], checked: &Checked<'_>) -> Manifest {
+fn manifest(
+    args: &PrepareArgs,
+    name: &str,
+    candidates: &[Candidate],
+    changes: &Changes,
+    written: &[(Verified, Copied)],
+    checked: &Checked<'_>,
+) -> Manifest {
     let os = candidates.first().map(|candidate| &candidate.opened.inspected.facts);
     let boot = os.and_then(|facts| facts.boot.value());
     let family = os.and_then(|facts| facts.os.value()).and_then(|os| os.family.value().copied());
@@ -300,17 +269,18 @@ fn manifest(args: &PrepareArgs, name: &str, candidates: &[Candidate], written: &
         },
         disks: disks.collect(),
         verdict: checked.verdict().as_str().to_owned(),
-        allowed: args.allow.clone(),
+        allowed: args.writing.allow.clone(),
         waived: args.asking.waive.iter().map(|(code, reason)| Waived { code: code.clone(), reason: reason.clone() }).collect(),
         accepted: accepted(args, candidates, checked),
         undecided,
         profile: checked.target.profile.to_string(),
+        generalized: changes.template.as_ref().map(|template| Generalized::of(&template.planned, &template.wishes)),
     }
 }
 
 /// The findings that are left on what was written, because somebody accepted them.
 fn accepted(args: &PrepareArgs, candidates: &[Candidate], checked: &Checked<'_>) -> Vec<Accepted> {
-    let by = |code: &str| if args.allow.iter().any(|allowed| allowed == code) { "allow" } else { "waive" };
+    let by = |code: &str| if args.writing.allow.iter().any(|allowed| allowed == code) { "allow" } else { "waive" };
     let one = |found: &Found| Accepted {
         code: found.rule.code.to_owned(),
         rule: found.rule.name.to_owned(),
@@ -335,6 +305,7 @@ fn disk(args: &PrepareArgs, candidate: &Candidate, written: &DiskFacts, copied: 
         fsverity: copied.fsverity.map(|digest| digest.to_string()),
         sha256: copied.sha256.map(prepare::fsverity::Digest::hex),
         data_bytes: copied.data_bytes,
+        trimmed_bytes: trimmed(candidate.plan.as_ref()),
         source: prepare::Source {
             path: facts.path.clone(),
             format: facts.format.clone(),
@@ -343,6 +314,12 @@ fn disk(args: &PrepareArgs, candidate: &Candidate, written: &DiskFacts, copied: 
         },
         steps: candidate.plan.as_ref().map(|plan| plan.steps.clone()).unwrap_or_default(),
     }
+}
+
+/// Bytes that a plan trims.
+fn trimmed(plan: Option<&Plan>) -> u64 {
+    let steps = plan.map(|plan| plan.steps.as_slice()).unwrap_or_default();
+    steps.iter().find_map(|step| if let Step::Trim { bytes } = step { Some(*bytes) } else { None }).unwrap_or_default()
 }
 
 /// Names everything, the manifest last: where it is missing, the image is not finished. All of it, or nothing, and then what was there
@@ -364,7 +341,7 @@ fn publish(
         }
     }
     let mut earlier = Vec::new();
-    if args.overwrite {
+    if args.writing.overwrite {
         // The manifest goes first: from then on, until the new one stands, there is no finished image.
         earlier.push(MANIFEST.to_owned());
         earlier.extend(candidates.iter().map(|candidate| candidate.name.clone()));

@@ -31,7 +31,7 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
         }
     }
     join(&mut disks)?;
-    let target = target(&manifest);
+    let target = super::disks::keeping(target(&manifest), manifest.kept_users());
     let subjects: Vec<Subject<'_>> = subjects(&manifest, &disks);
     let waivers: Vec<(String, String)> = manifest
         .waived

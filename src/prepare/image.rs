@@ -1,5 +1,6 @@
 //! From a plan to the file that it describes, as bytes over the untouched source. What is judged here is what will be written.
 
+use super::changed::Changed;
 use super::plan::{Plan, Step};
 use crate::bytes::{Bytes, Guid, Overlay, OverlayError, ReadAt, ReadError, SECTOR, int_u64, int_usize, read_vec};
 use crate::container::{Container, vhd};
@@ -29,7 +30,7 @@ pub enum CannotBuild {
 
 /// The planned file: payload and footer.
 ///
-/// With an empty plan it is the source file itself, byte for byte.
+/// With an empty plan it is the source file itself, byte for byte. `changed` is what is done inside the disk.
 ///
 /// # Errors
 ///
@@ -40,11 +41,14 @@ pub fn build(
     container: &Container,
     table: Option<&PartitionTable>,
     identity: &Identity,
+    changed: &Changed,
 ) -> Result<Bytes, CannotBuild> {
-    if plan.is_empty() {
-        return Ok(source.clone());
+    if !plan.steps.iter().any(|step| matches!(step, Step::WriteFooter { .. })) {
+        // A fixed VHD that is sound as a file: its disk begins where it begins.
+        return Ok(changed.over(source.clone())?);
     }
     let disk = container.disk.as_ref().map_err(|error| CannotBuild::NoDisk(error.to_string()))?;
+    let disk = &changed.over(disk.clone())?;
     let mut file = Overlay::resized(disk.clone(), plan.size.saturating_add(SECTOR));
     let footer = vhd::fixed_footer(plan.size, plan.size, identity.unique_id, identity.timestamp);
     file.patch(plan.size, footer.encode().to_vec())?;

@@ -1,5 +1,6 @@
 //! `manifest.json`: what was written. It is published last; where it is missing, the image is not finished.
 
+use super::generalized::Generalized;
 use super::plan::Step;
 use crate::facts::json::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub struct Manifest {
     /// Rule set that it was judged by.
     #[serde(default = "azure")]
     pub profile: String,
+    /// What was done to make a template of its guest; `null` where that was not asked for.
+    #[serde(default)]
+    pub generalized: Option<Generalized>,
 }
 
 fn azure() -> String {
@@ -125,6 +129,9 @@ pub struct Disk {
     pub sha256: Option<String>,
     /// Bytes in ranges that are not zero.
     pub data_bytes: u64,
+    /// Bytes that are not zero in ranges that the guest's file systems call free, and were left out.
+    #[serde(default)]
+    pub trimmed_bytes: u64,
     /// Where it came from.
     pub source: Source,
     /// What was done.
@@ -162,6 +169,12 @@ pub enum BadManifest {
 }
 
 impl Manifest {
+    /// Accounts that are kept knowingly, for every machine made from the image.
+    #[must_use]
+    pub fn kept_users(&self) -> &[String] {
+        self.generalized.as_ref().map(|generalized| generalized.kept_users.as_slice()).unwrap_or_default()
+    }
+
     /// Parses a manifest and refuses names that lead out of its directory.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! Writing the files that are ready: plan, build, copy, reread, publish.
 
+mod changed;
 pub mod copy;
 mod execute;
 pub mod fsverity;
+mod generalized;
 mod host;
 mod image;
 mod manifest;
@@ -12,7 +14,9 @@ mod share;
 pub mod staged;
 mod verify;
 
+pub use changed::{Changed, changed_facts, count_data};
 pub use execute::{WriteError, inspect_planned, publish_text, reread, stage_text, write};
+pub use generalized::{DoneChange, DoneOperation, Generalized, action};
 pub use image::{CannotBuild, Identity, build};
 pub use manifest::{Accepted, BadManifest, Disk, Image, MANIFEST, MAX_MANIFEST, Manifest, SUMS, Source, Tool, Waived, is_plain_name};
 pub use plan::{CannotPlan, Plan, Step, blockers, plan};

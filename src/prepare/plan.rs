@@ -8,6 +8,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
+    /// What one machine knows of itself is taken out of its guest.
+    Generalize {
+        /// Operations that changed something.
+        operations: usize,
+        /// Paths that they changed.
+        changes: usize,
+    },
+    /// What the guests' own file systems call free is left out.
+    Trim {
+        /// Bytes of it that are not zero, in pieces of 4096.
+        bytes: u64,
+    },
     /// The disk inside is written out byte for byte.
     WriteFixed {
         /// What the source is: `dynamic VHD`, `raw disk`, …
@@ -48,6 +60,12 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// The plan with what is done inside the disk before it. Where nothing else was to be done, the footer stays as it is.
+    #[must_use]
+    pub fn after(self, inside: &[Step]) -> Self {
+        Self { steps: inside.iter().cloned().chain(self.steps).collect(), ..self }
     }
 }
 
@@ -146,6 +164,11 @@ impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         use crate::bytes::ByteSize;
         match self {
+            Self::Generalize { operations, changes } => {
+                let of = |number: &usize, one: &str| if *number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
+                write!(f, "generalize the guest: {}, {}", of(operations, "operation"), of(changes, "change"))
+            }
+            Self::Trim { bytes } => write!(f, "leave out what its file systems call free: {} that are not zero", ByteSize(*bytes)),
             Self::WriteFixed { from } => write!(f, "write the {from} out as a fixed VHD"),
             Self::Grow { from, to } => write!(f, "grow the disk from {} to {}", ByteSize(*from), ByteSize(*to)),
             Self::RebuildGpt { backup_offset } => write!(f, "write both copies of the GPT, the backup header to byte {backup_offset}"),

@@ -1,8 +1,12 @@
 //! For programs: the documents of the contract.
 
-use super::{Checked, Prepared, Stage, VerifiedImage};
+use super::{Checked, Generalization, Prepared, Stage, VerifiedImage};
+use crate::bytes::printable;
 use crate::facts::{DiskFacts, json};
+use crate::generalize::Operation;
+use crate::prepare::action;
 use crate::rules::{Found, Place, Rule, Skip};
+use crate::trim::Trimmed;
 use serde_json::{Map, Value, json};
 
 /// Why a document could not be made; none of our values can cause it.
@@ -124,7 +128,11 @@ pub fn prepare(prepared: &Prepared<'_>) -> Result<Value, Error> {
         })
         .collect();
     document.insert("plan".to_owned(), Value::Array(plans));
+    let generalization = prepared.generalization.as_ref().map(|one| Value::Object(generalization(one).into_iter().collect()));
+    document.insert("generalize".to_owned(), json!(generalization));
+    document.insert("trim".to_owned(), trimmed(prepared.trimmed));
     let (stage, blocked_by, planned, manifest) = match &prepared.stage {
+        Stage::NotGeneralized => ("not-generalized", Value::Array(vec![]), Value::Null, Value::Null),
         Stage::DryRun => ("dry-run", Value::Array(vec![]), Value::Null, Value::Null),
         Stage::Blocked(found) => ("blocked", found.iter().map(|found| finding(found)).collect(), Value::Null, Value::Null),
         Stage::Undecided => ("undecided", undecided(&prepared.checked), Value::Null, Value::Null),
@@ -146,6 +154,77 @@ fn undecided(checked: &Checked<'_>) -> Value {
         _ => Value::Null,
     };
     checked.outcomes.undecided_errors().map(one).collect()
+}
+
+/// `generalize`.
+#[must_use]
+pub fn generalize(generalized: &Generalization<'_>, trim: &[Trimmed]) -> Value {
+    let mut document = json::head();
+    document.insert("disk".to_owned(), json!(printable(generalized.disk)));
+    let [operations, problems, remaining, in_guest, verdict] = generalization(generalized);
+    document.extend([operations, problems, remaining, in_guest, ("trim".to_owned(), trimmed(trim)), verdict]);
+    Value::Object(document)
+}
+
+fn generalization(one: &Generalization<'_>) -> [(String, Value); 5] {
+    let change = |change: &crate::generalize::Change| {
+        let (action, names) = action(change.action);
+        let mut value = json!({ "path": printable(&change.path), "action": action });
+        if let (Value::Object(value), Some(names)) = (&mut value, names) {
+            value.insert("names".to_owned(), json!(names));
+        }
+        if let Value::Object(value) = &mut value {
+            value.insert("why".to_owned(), json!(printable(&change.why)));
+        }
+        value
+    };
+    let operations = one.operations().map(|(operation, done)| {
+        let changes: Vec<Value> = one.changes(operation.name).map(change).collect();
+        json!({ "name": operation.name, "requirement": operation.requirement, "done": done, "changes": changes })
+    });
+    let all = |list: &[String]| list.iter().map(|text| printable(text)).collect::<Vec<String>>();
+    let problems = one.planned.problems.iter().map(|problem| {
+        json!({
+            "operation": problem.operation,
+            "requirement": problem.requirement,
+            "message": printable(&problem.message),
+            "remedies": all(&problem.remedies),
+        })
+    });
+    let remaining = one
+        .planned
+        .remaining
+        .iter()
+        .map(|left| json!({ "operation": left.operation, "message": printable(&left.message), "commands": all(&left.commands) }));
+    let in_guest = one.in_guest.map(|guest| json!({ "why": printable(&guest.why), "steps": all(&guest.steps) }));
+    [
+        ("operations".to_owned(), operations.collect()),
+        ("problems".to_owned(), problems.collect()),
+        ("remaining".to_owned(), remaining.collect()),
+        ("in_guest".to_owned(), json!(in_guest)),
+        ("verdict".to_owned(), json!(one.verdict().as_str())),
+    ]
+}
+
+fn trimmed(all: &[Trimmed]) -> Value {
+    let one = |one: &Trimmed| {
+        json!({
+            "region": printable(&one.region),
+            "kind": one.kind,
+            "free_bytes": one.free_bytes,
+            "dropped_bytes": one.dropped_bytes,
+            "reason": one.free.as_ref().err().map(|reason| printable(reason)),
+        })
+    };
+    all.iter().map(one).collect()
+}
+
+/// `generalize --list-operations`.
+#[must_use]
+pub fn operations(operations: &[&Operation]) -> Value {
+    let one =
+        |one: &&Operation| json!({ "name": one.name, "default": one.default, "requirement": one.requirement, "summary": one.summary });
+    operations.iter().map(one).collect()
 }
 
 /// `verify`: as `check`, then what differs from the manifest.

@@ -1,5 +1,6 @@
 //! For pages: tables in Markdown.
 
+use crate::generalize::Operation;
 use crate::rules::{Profile, Rule};
 
 /// `rules`: one row each.
@@ -18,6 +19,17 @@ pub fn rules(rules: &[&Rule]) -> String {
     out
 }
 
+/// `generalize --list-operations`: one row each.
+#[must_use]
+pub fn operations(operations: &[&Operation]) -> String {
+    let mut out = String::from("| operation | by default | requirement | what it does |\n|---|---|---|---|\n");
+    for one in operations {
+        let default = if one.default { "yes" } else { "no" };
+        out.push_str(&format!("| {} |\n", [one.name, default, one.requirement, one.summary].map(cell).join(" | ")));
+    }
+    out
+}
+
 /// Text that stays in its cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
@@ -27,6 +39,15 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::rules::RULES;
+
+    #[test]
+    fn every_operation_has_its_row() {
+        use crate::generalize::OPERATIONS;
+        let table = operations(OPERATIONS);
+        assert_eq!(table.lines().count(), OPERATIONS.len() + 2);
+        assert!(table.lines().all(|line| line.replace("\\|", "").matches('|').count() == 5), "{table}");
+        assert!(table.contains("\n| machine-id | yes | LG-06 | "), "{table}");
+    }
 
     #[test]
     fn every_row_has_its_cells() {

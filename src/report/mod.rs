@@ -7,8 +7,10 @@ pub mod sarif;
 pub mod text;
 
 use crate::facts::DiskFacts;
+use crate::generalize::{self, Planned as PlannedChanges, Wishes};
 use crate::prepare::{Manifest, Plan};
 use crate::rules::{Found, Outcomes, Target, Verdict, Waiver};
+use crate::trim::Trimmed;
 
 /// How text should look.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +74,97 @@ pub struct Planned<'a> {
     pub plan: Option<&'a Plan>,
 }
 
+/// What generalizing a disk comes to.
+#[derive(Debug, Clone, Copy)]
+pub struct Generalization<'a> {
+    /// Path of the OS disk, as given.
+    pub disk: &'a str,
+    /// Its system in a few words, where one was found.
+    pub system: Option<&'a str>,
+    /// What its owner wants done.
+    pub wishes: &'a Wishes,
+    /// What changes, what is to be decided, what remains.
+    pub planned: &'a PlannedChanges,
+    /// Why it must be generalized in the guest, where it must.
+    pub in_guest: Option<&'a InGuest>,
+    /// The command that asked, word for word, for options to be added to.
+    pub command: &'a [String],
+}
+
+/// Why a disk must be generalized in its running guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InGuest {
+    /// Why, without a full stop.
+    pub why: String,
+    /// What to do there, in this order.
+    pub steps: Vec<String>,
+}
+
+/// What generalizing comes to, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generalizable {
+    /// All that was asked for can be done.
+    Possible,
+    /// Nothing is left to do.
+    NothingToDo,
+    /// Somebody must decide first.
+    ToDecide,
+    /// Only the running guest can do it.
+    InGuest,
+}
+
+impl Generalizable {
+    /// As documents have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::NothingToDo => "nothing_to_do",
+            Self::ToDecide => "to_decide",
+            Self::InGuest => "in_guest",
+        }
+    }
+
+    /// Whether nothing stands in the way.
+    #[must_use]
+    pub fn goes(self) -> bool {
+        matches!(self, Self::Possible | Self::NothingToDo)
+    }
+}
+
+impl Generalization<'_> {
+    /// What it comes to.
+    #[must_use]
+    pub fn verdict(&self) -> Generalizable {
+        if self.in_guest.is_some() {
+            Generalizable::InGuest
+        } else if !self.planned.problems.is_empty() {
+            Generalizable::ToDecide
+        } else if self.planned.changes.is_empty() {
+            Generalizable::NothingToDo
+        } else {
+            Generalizable::Possible
+        }
+    }
+
+    /// The operations, each with whether it is asked for.
+    fn operations(&self) -> impl Iterator<Item = (&'static generalize::Operation, bool)> {
+        generalize::OPERATIONS.iter().map(|one| (*one, self.wishes.operations.contains(one.name)))
+    }
+
+    /// What one operation changes.
+    fn changes<'c>(&'c self, operation: &'c str) -> impl Iterator<Item = &'c generalize::Change> {
+        self.planned.changes.iter().filter(move |change| change.operation == operation)
+    }
+}
+
 /// How far `prepare` came.
 #[derive(Debug)]
 pub enum Stage<'a> {
     /// Only asked what would be done.
     DryRun,
+    /// The guest cannot be generalized as it was asked.
+    NotGeneralized,
     /// Findings that only a person can cure stand in the way, in the order to cure them.
     Blocked(Vec<&'a Found>),
     /// An error rule is undecided, and that was not accepted.
@@ -101,6 +189,10 @@ pub struct Prepared<'a> {
     pub checked: Checked<'a>,
     /// The disks.
     pub disks: Vec<Planned<'a>>,
+    /// What is done to make a template of the guest, where that was asked for.
+    pub generalization: Option<Generalization<'a>>,
+    /// What its file systems call free, where that is looked for.
+    pub trimmed: &'a [Trimmed],
     /// How far it came.
     pub stage: Stage<'a>,
 }

@@ -210,7 +210,8 @@ pub fn holes_are_zero(bytes: &dyn ReadAt, ranges: &[Range<u64>], dice: &mut Dice
 }
 
 fn build(plan: &Plan, file: &Bytes, inspected: &Inspected, identity: &Identity) -> Result<Bytes, String> {
-    prepare::build(plan, file, &inspected.container, inspected.table.as_ref(), identity).map_err(|error| error.to_string())
+    prepare::build(plan, file, &inspected.container, inspected.table.as_ref(), identity, &prepare::Changed::default())
+        .map_err(|error| error.to_string())
 }
 
 /// One case through the whole pipeline. Returns what became of it.

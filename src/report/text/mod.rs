@@ -3,6 +3,7 @@
 mod check;
 #[cfg(test)]
 mod expected;
+mod generalize;
 mod guest;
 mod inspect;
 mod paint;
@@ -19,6 +20,7 @@ mod verify;
 mod wide;
 
 pub use check::check;
+pub use generalize::{generalize, operations};
 pub use inspect::inspect;
 pub use prepare::prepare;
 pub use rules::{errors, explain, no_rule, row, rules};

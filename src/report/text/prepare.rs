@@ -1,8 +1,8 @@
 //! What `prepare` would do, did, or would not do.
 
 use super::check::{counts, expired, findings, undecided};
-use super::describe;
 use super::paint::{Ink, Page, Span, count, glue, plain, size};
+use super::{describe, generalize};
 use crate::bytes::SECTOR;
 use crate::prepare::{MANIFEST, Manifest, SUMS, Step};
 use crate::report::{Checked, Look, Planned, Prepared, Stage};
@@ -14,6 +14,7 @@ pub fn prepare(prepared: &Prepared<'_>, look: &Look) -> String {
     let mut page = Page::new(look);
     match &prepared.stage {
         Stage::DryRun => dry_run(&mut page, prepared),
+        Stage::NotGeneralized => not_generalized(&mut page, prepared),
         Stage::Blocked(found) => blocked(&mut page, found),
         Stage::Undecided => open(&mut page, &prepared.checked),
         Stage::NotCured(after) => not_cured(&mut page, after),
@@ -45,8 +46,25 @@ fn dry_run(page: &mut Page<'_>, prepared: &Prepared<'_>) {
             entry(page, "cures", &[plain(cured.join(", "))]);
         }
     }
+    inside(page, prepared);
     page.blank();
     page.line(&[Ink::Bold.text("dry run: nothing was written")]);
+}
+
+/// What is done inside the disks: the same words before and after.
+fn inside(page: &mut Page<'_>, prepared: &Prepared<'_>) {
+    if let Some(generalization) = &prepared.generalization {
+        generalize::changes(page, generalization);
+        generalize::remaining(page, generalization);
+    }
+    generalize::trimmed(page, prepared.trimmed);
+}
+
+fn not_generalized(page: &mut Page<'_>, prepared: &Prepared<'_>) {
+    let Some(generalization) = &prepared.generalization else { return };
+    refused(page, generalize::hindrance(generalization));
+    generalize::body(page, generalization);
+    generalize::next(page, generalization);
 }
 
 fn plan(page: &mut Page<'_>, disk: &Planned<'_>) {
@@ -165,6 +183,7 @@ fn written(page: &mut Page<'_>, prepared: &Prepared<'_>, manifest: &Manifest, di
         entry(page, "skipped", &[plain(format!("{} that are empty", size(skipped)))]);
     }
     accepted(page, manifest);
+    inside(page, prepared);
 }
 
 /// What was accepted on the way to this image.
@@ -174,6 +193,9 @@ pub(super) fn accepted(page: &mut Page<'_>, manifest: &Manifest) {
     }
     for waived in &manifest.waived {
         entry(page, "waived", &[Ink::Yellow.text(&waived.code), plain(format!(": {}", waived.reason))]);
+    }
+    if !manifest.kept_users().is_empty() {
+        entry(page, "kept", &[Ink::Yellow.text(format!("accounts {}, on every machine", manifest.kept_users().join(", ")))]);
     }
     if !manifest.undecided.is_empty() {
         entry(page, "undecided", &[Ink::Yellow.text(manifest.undecided.join(", "))]);

@@ -37,6 +37,7 @@ fn manifest() -> Manifest {
             fsverity: Some("sha256:5d2e3b6a91c0f4485d2e3b6a91c0f4485d2e3b6a91c0f4485d2e3b6a91c0f448".to_owned()),
             sha256: None,
             data_bytes: 1_100_000_000,
+            trimmed_bytes: 0,
             source: preparing::Source {
                 path: "disk.vhd".to_owned(),
                 format: "vhd".to_owned(),
@@ -51,6 +52,7 @@ fn manifest() -> Manifest {
         accepted: vec![],
         undecided: vec![],
         profile: "azure".to_owned(),
+        generalized: None,
     }
 }
 
@@ -64,7 +66,7 @@ fn prepared(
     let after = checked(&disks, &outcomes);
     let planned = Planned { source: &facts, output: "out/disk.vhd".to_owned(), plan };
     let stage = stage(&outcomes, &manifest, &after);
-    prepare(&Prepared { checked: checked(&disks, &outcomes), disks: vec![planned], stage }, look)
+    prepare(&Prepared { checked: checked(&disks, &outcomes), disks: vec![planned], generalization: None, trimmed: &[], stage }, look)
 }
 
 /// Every text that there is, with its name.

@@ -58,7 +58,7 @@ fn reports(look: &Look) -> Vec<(&'static str, String)> {
             out.push((name, check(&checked, look)));
             for stage in [Stage::Undecided, Stage::DryRun, Stage::NotCured(&checked), Stage::Blocked(outcomes.findings.iter().collect())] {
                 let disks = vec![Planned { source: facts, output: format!("out/{LONG}"), plan: None }];
-                out.push((name, prepare(&Prepared { checked, disks, stage }, look)));
+                out.push((name, prepare(&Prepared { checked, disks, generalization: None, trimmed: &[], stage }, look)));
             }
         }
     }
