@@ -18,12 +18,24 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+// A small healthy Debian, where mke2fs and mtools are installed.
+#[path = "../planted/linux.rs"]
+#[allow(dead_code, reason = "it serves the tests of planted faults too")]
+mod linux;
+#[path = "../planted/linux_healthy.rs"]
+mod linux_healthy;
+#[path = "../planted/ready.rs"]
+#[allow(dead_code, reason = "it serves the tests of planted faults too")]
+mod ready;
+
 mod documents;
 mod faults;
 mod files;
+mod generalize;
 mod image;
 mod interrupts;
 mod prepare;
 mod reports;
 mod surface;
+mod trim;
 mod verify;

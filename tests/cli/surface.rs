@@ -3,14 +3,14 @@
 use crate::support::*;
 use std::path::Path;
 
-const COMMANDS: &[&str] = &["inspect", "check", "prepare", "verify", "recipe", "rules", "explain", "completions", "man"];
+const COMMANDS: &[&str] = &["inspect", "check", "prepare", "generalize", "verify", "recipe", "rules", "explain", "completions", "man"];
 
 const EVERYWHERE: &[&str] = &["--quiet", "--verbose", "--color", "--progress", "--no-mmap", "--help", "-q", "-v", "-h"];
 const OPENING: &[&str] = &["--parent-dir <DIR>", "--deep"];
+const WANTED: &[&str] = &["--as <STATE>", "--role"];
+const GENERALIZING: &[&str] = &["--operations <LIST>", "--keep-user <NAME>", "--remove-user <NAME>", "--trim", "--no-trim"];
 const ASKING: &[&str] = &[
-    "--as <STATE>",
     "--data <LUN=DISK>",
-    "--role",
     "--generation <1|2>",
     "--profile",
     "--fail-on <SEVERITY>",
@@ -37,8 +37,9 @@ const REPORT: &[&str] = &["--report <FORMAT=FILE>"];
 fn help_of_every_command_lists_every_option_and_fits_a_terminal() {
     let own: &[(&str, &[&[&str]])] = &[
         ("inspect", &[OPENING, FORMAT, REPORT, &["<DISK>..."]]),
-        ("check", &[OPENING, ASKING, FORMAT, REPORT, &["<DISK>..."]]),
-        ("prepare", &[OPENING, ASKING, WRITING, FORMAT, &["<DISK>"]]),
+        ("check", &[OPENING, WANTED, ASKING, FORMAT, REPORT, &["<DISK>..."]]),
+        ("prepare", &[OPENING, WANTED, ASKING, WRITING, GENERALIZING, FORMAT, REPORT, &["<DISK>", "--generalize"]]),
+        ("generalize", &[OPENING, ASKING, WRITING, GENERALIZING, FORMAT, REPORT, &["[DISK]", "--list-operations"]]),
         ("verify", &[FORMAT, &["<DIR>"]]),
         ("recipe", &[FORMAT, &["<DIR>", "--route", "--as <STATE>", "--generation <1|2>", "--architecture", "--os"]]),
         ("rules", &[FORMAT]),
@@ -322,6 +323,19 @@ fn the_readme_holds_the_rules() {
         table.trim() == wanted.trim(),
         "the table of rules in README.md is not that of this program: put what 'cargo run -- rules --format markdown' prints between the \
          two markers"
+    );
+}
+
+#[test]
+fn the_readme_holds_the_operations() {
+    let readme = String::from_utf8(read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))).unwrap();
+    let (_, rest) = readme.split_once("<!-- operations: begin -->\n").expect("README.md has the first marker");
+    let (table, _) = rest.split_once("<!-- operations: end -->").expect("README.md has the second marker");
+    let wanted = vhdkit(["generalize", "--list-operations", "--format", "markdown"]).ended(0).out;
+    assert!(
+        table.trim() == wanted.trim(),
+        "the table of operations in README.md is not that of this program: put what 'cargo run -- generalize --list-operations --format \
+         markdown' prints between the two markers"
     );
 }
 

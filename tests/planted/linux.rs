@@ -193,7 +193,7 @@ impl Guest {
     }
 
     /// Writes the guest to a fixed VHD.
-    fn write(&self, directory: &Path) -> std::path::PathBuf {
+    pub fn write(&self, directory: &Path) -> std::path::PathBuf {
         let (tree, esp) = (directory.join("tree"), directory.join("esp"));
         let mut root = self.root.clone();
         root.insert(format!("/boot/initrd.img-{}", self.release), Node::File(cpio(&self.initramfs), 0o644));

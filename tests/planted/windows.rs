@@ -4,7 +4,7 @@ use super::ready::stays_ready;
 use super::registry::Value;
 use super::windows_healthy as healthy;
 use crate::ntfs_3g::Mounted;
-use crate::support::{Disk, ESP, GIB, MIB};
+use crate::support::{Disk, ESP, GIB, MIB, vhdkit};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
@@ -202,6 +202,26 @@ pub fn healthy_stays_ready(state: State) {
     let path = home.path().join("healthy.vhd");
     base.make(state, &[], &path);
     stays_ready(&path, &["--as", &state.to_string()]);
+}
+
+/// Holds that generalizing offline refuses the healthy disk of a state, and writes nothing.
+pub fn is_not_generalized_offline(state: State) {
+    let Some(base) = base() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("windows.vhd");
+    base.make(state, &[], &path);
+    let (disk, out) = (utf8(&path), home.path().join("out"));
+    let report = vhdkit(["generalize", disk, "--format", "json"]).ended(1).json();
+    assert_eq!((report["verdict"].as_str(), report["operations"][0]["changes"].as_array().map(Vec::len)), (Some("in_guest"), Some(0)));
+    let guest = &report["in_guest"];
+    let steps = guest["steps"].to_string();
+    assert!(guest["why"].as_str().is_some_and(|why| why.contains("Sysprep")), "{report}");
+    assert_eq!(steps.contains("/generalize"), state == State::Specialized, "{steps}");
+    let written = vhdkit(["generalize", disk, "--format", "json", "-o", utf8(&out)]).ended(1).json();
+    assert_eq!((written["stage"].as_str(), &written["generalize"]["in_guest"]), (Some("not-generalized"), guest));
+    vhdkit(["generalize", disk]).ended(1).said("must be generalized in the guest");
+    vhdkit(["prepare", disk, "--generalize", "-o", utf8(&out)]).ended(1).said("nothing was written");
+    assert!(!out.exists());
 }
 
 fn facts(path: &Path) -> DiskFacts {

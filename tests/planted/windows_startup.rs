@@ -29,6 +29,12 @@ fn healthy_disks_stay_ready() {
     healthy_stays_ready(State::Specialized);
 }
 
+#[test]
+fn generalizing_is_left_to_sysprep() {
+    is_not_generalized_offline(State::Generalized);
+    is_not_generalized_offline(State::Specialized);
+}
+
 /// Faults of starting.
 fn startup() -> Vec<Fault> {
     let esp = || Value::partition([0x99; 16], WINDOWS_GUID);
