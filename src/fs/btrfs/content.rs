@@ -2,7 +2,7 @@
 //!
 //! `struct btrfs_file_extent_item` in `include/uapi/linux/btrfs_tree.h`.
 
-use super::super::Error;
+use super::super::{Error, Extent};
 use super::compression::{self, Compression, decompress};
 use super::item::Inode;
 use super::log::Logged;
@@ -102,10 +102,38 @@ pub(super) struct Sums {
 ///
 /// When its extents are damaged.
 pub(super) fn open(volume: Arc<Volume>, root: Root, inode: &Inode, logged: Option<&Logged>, sums: Option<Sums>) -> Result<Bytes, Error> {
+    let pieces = pieces(&volume, root, inode, logged)?;
+    Ok(Arc::new(Content { volume, inode: inode.number, size: inode.node.size, pieces: pieces.0, sums, kept: Mutex::default() }))
+}
+
+/// Where the content of an inode lies, all copies; `None` where none of it has a place of its own.
+///
+/// # Errors
+///
+/// As [`open`]; and when an extent lies in no chunk.
+pub(super) fn extents(volume: &Volume, root: Root, inode: &Inode, logged: Option<&Logged>) -> Result<Option<Vec<Extent>>, Error> {
+    let mut found = Vec::new();
+    for (from, piece) in pieces(volume, root, inode, logged)?.0 {
+        let (at, len) = match piece.from {
+            Source::Plain(at) => (at, piece.len),
+            Source::Packed { at, len, .. } => (at, len),
+            Source::Inline(_) | Source::Hole => continue,
+        };
+        let places = volume.places(at, len);
+        if places.is_empty() {
+            return Err(inode.damaged(&format!("extent at address {at}: in no chunk")));
+        }
+        found.extend(places.into_iter().map(|place| Extent { from, at: place..place.saturating_add(len) }));
+    }
+    Ok((!found.is_empty()).then_some(found))
+}
+
+/// The pieces of an inode's content.
+fn pieces(volume: &Volume, root: Root, inode: &Inode, logged: Option<&Logged>) -> Result<Pieces, Error> {
     let mut pieces = Pieces::default();
     let mut end = 0;
     volume.items(root, Key::new(inode.number, Key::EXTENT, 0), &mut |start, item| {
-        let piece = piece(&volume, inode, item)?;
+        let piece = piece(volume, inode, item)?;
         if start < end {
             return Err(inode.damaged(&format!("two extents overlap at byte {start}")));
         }
@@ -119,14 +147,14 @@ pub(super) fn open(volume: Arc<Volume>, root: Root, inode: &Inode, logged: Optio
     if let Some(changes) = logged.and_then(|logged| logged.content(inode.number)) {
         pieces.cut(changes.end, u64::MAX);
         for (start, item) in &changes.extents {
-            let piece = piece(&volume, inode, item)?;
+            let piece = piece(volume, inode, item)?;
             // An extent in the tree fills its sector.
             let whole = if matches!(piece.from, Source::Inline(_)) { piece.len.next_multiple_of(volume.superblock.sector) } else { 0 };
             pieces.cut(*start, start.saturating_add(whole));
             pieces.lay(*start, piece);
         }
     }
-    Ok(Arc::new(Content { volume, inode: inode.number, size: inode.node.size, pieces: pieces.0, sums, kept: Mutex::default() }))
+    Ok(pieces)
 }
 
 /// The piece in an item.

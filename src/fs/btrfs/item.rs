@@ -11,10 +11,10 @@ const NO_CHECKSUMS: u64 = 0x1;
 
 /// An inode.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Inode {
-    pub(super) number: u64,
-    pub(super) node: Node,
-    pub(super) checksums: bool,
+pub(in crate::fs) struct Inode {
+    pub(in crate::fs) number: u64,
+    pub(in crate::fs) node: Node,
+    pub(in crate::fs) checksums: bool,
 }
 
 impl Inode {
@@ -23,7 +23,7 @@ impl Inode {
     /// # Errors
     ///
     /// When it is damaged.
-    pub(super) fn new(number: u64, item: &[u8]) -> Result<Self, Error> {
+    pub(in crate::fs) fn new(number: u64, item: &[u8]) -> Result<Self, Error> {
         let damaged = |what: &str| Error::Damaged(format!("inode {number}: {what}"));
         if item.len() < 160 {
             return Err(damaged("shorter than an inode"));
@@ -50,18 +50,18 @@ impl Inode {
         Ok(Self { number, node, checksums: le64(item, 64) & NO_CHECKSUMS == 0 })
     }
 
-    pub(super) fn damaged(&self, what: &str) -> Error {
+    pub(in crate::fs) fn damaged(&self, what: &str) -> Error {
         Error::Damaged(format!("inode {}: {what}", self.number))
     }
 }
 
 /// An entry of a directory, or an attribute: they look the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(in crate::fs) struct Named {
     /// The key of what it names.
-    pub(super) location: Key,
-    pub(super) name: Vec<u8>,
-    pub(super) value: Vec<u8>,
+    pub(in crate::fs) location: Key,
+    pub(in crate::fs) name: Vec<u8>,
+    pub(in crate::fs) value: Vec<u8>,
 }
 
 /// The entries in an item: one, or several whose names have the same hash.
@@ -69,7 +69,7 @@ pub(super) struct Named {
 /// # Errors
 ///
 /// When they pass its end.
-pub(super) fn named(owner: u64, item: &[u8]) -> Result<Vec<Named>, Error> {
+pub(in crate::fs) fn named(owner: u64, item: &[u8]) -> Result<Vec<Named>, Error> {
     let mut found = Vec::new();
     let mut rest = item;
     while !rest.is_empty() {
@@ -90,10 +90,10 @@ pub(super) fn named(owner: u64, item: &[u8]) -> Result<Vec<Named>, Error> {
 
 /// A name that an inode has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) directory: u64,
-    pub(super) index: u64,
-    pub(super) name: Vec<u8>,
+pub(in crate::fs) struct Name {
+    pub(in crate::fs) directory: u64,
+    pub(in crate::fs) index: u64,
+    pub(in crate::fs) name: Vec<u8>,
 }
 
 /// The names in an item of an inode: of one directory, or of several.
@@ -101,7 +101,7 @@ pub(super) struct Name {
 /// # Errors
 ///
 /// When they pass its end.
-pub(super) fn names(key: Key, item: &[u8]) -> Result<Vec<Name>, Error> {
+pub(in crate::fs) fn names(key: Key, item: &[u8]) -> Result<Vec<Name>, Error> {
     let mut found = Vec::new();
     let mut rest = item;
     let far = key.kind == Key::FAR_NAME;
@@ -119,7 +119,7 @@ pub(super) fn names(key: Key, item: &[u8]) -> Result<Vec<Name>, Error> {
 }
 
 /// The hash that entries and attributes are found by.
-pub(super) fn hash(name: &[u8]) -> u64 {
+pub(in crate::fs) fn hash(name: &[u8]) -> u64 {
     // All ones but the last as the register, and no inversions.
     u64::from(!crc32c::crc32c_append(1, name))
 }

@@ -7,17 +7,18 @@
 
 mod compression;
 mod content;
-mod item;
+pub(super) mod item;
 mod log;
-mod subvolume;
-mod superblock;
-mod tree;
+pub(super) mod space;
+pub(super) mod subvolume;
+pub(super) mod superblock;
+pub(super) mod tree;
 
-use super::{Entry, Error, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
 use crate::bytes::{Bytes, Cached, KIB, ReadAt, int_u64, int_usize};
 use content::Sums;
 use item::{Inode, Named, hash, named};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use subvolume::{MAX_SUBVOLUMES, Tree, Trees, trees};
 use tree::{Key, Volume};
@@ -29,6 +30,9 @@ const MAX_INODE: u64 = (1 << INODE_BITS) - 1;
 const NOWHERE: NodeId = NodeId(u64::MAX);
 /// Symlinks are no longer than a page.
 const MAX_TARGET: u64 = 4 * KIB;
+
+/// Attributes of an inode that are held in memory at most.
+const MAX_ATTRIBUTES: usize = 1 << 16;
 
 /// Opens the file system.
 pub(super) fn open(bytes: Bytes) -> Result<Arc<dyn FileSystem>, Error> {
@@ -213,6 +217,44 @@ impl FileSystem for Btrfs {
         }
         let item = self.volume.item(tree.root, Key::new(number, Key::ATTRIBUTE, hash(name.as_bytes())))?.unwrap_or_default();
         Ok(found(&named(number, &item)?))
+    }
+
+    fn attributes(&self, node: NodeId) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        if node == NOWHERE {
+            return Ok(vec![]);
+        }
+        let (tree, _, number) = self.tree(node)?;
+        let mut all = match tree.logged.as_ref().and_then(|logged| logged.attributes(number)) {
+            Some(all) => all.to_vec(),
+            None => {
+                let mut all = Vec::new();
+                self.volume.items(tree.root, Key::new(number, Key::ATTRIBUTE, 0), &mut |_, item| {
+                    all.extend(named(number, item)?);
+                    if all.len() > MAX_ATTRIBUTES {
+                        return Err(Error::Unsupported(format!("inode {number}: more than {MAX_ATTRIBUTES} attributes")));
+                    }
+                    Ok(ControlFlow::Continue(()))
+                })?;
+                all
+            }
+        };
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        let text = |one: Named| {
+            let name = String::from_utf8(one.name);
+            let name = name.map_err(|error| Error::Unsupported(format!("inode {number}: the name of an attribute: {error}")))?;
+            Ok((name, one.value))
+        };
+        all.into_iter().map(text).collect()
+    }
+
+    /// Every copy is named, one behind the other, with the same first byte of the file; of a compressed extent, the whole stream.
+    fn extents(&self, file: NodeId) -> Result<Option<Vec<Extent>>, Error> {
+        let (tree, _, inode) = self.expect(file, NodeKind::File)?;
+        content::extents(&self.volume, tree.root, &inode, tree.logged.as_deref())
+    }
+
+    fn free(&self) -> Result<Vec<Range<u64>>, Error> {
+        space::free(&self.volume, &self.trees)
     }
 
     fn usage(&self) -> Result<Usage, Error> {

@@ -12,36 +12,38 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The tree of the top level; its number, and those of all others.
-pub(super) const TOP: u64 = 5;
+pub(in crate::fs) const TOP: u64 = 5;
 const FIRST: u64 = 256;
 const LAST: u64 = 0_u64.wrapping_sub(256);
 /// The tree of checksums, and the object that logs are filed under.
 const CHECKSUM_TREE: u64 = 7;
 const LOG: u64 = 0_u64.wrapping_sub(6);
 /// More subvolumes are not read: their places are part of node numbers.
-pub(super) const MAX_SUBVOLUMES: usize = 0xffff;
+pub(in crate::fs) const MAX_SUBVOLUMES: usize = 0xffff;
 /// Names of a path at most.
 const MAX_DEPTH: usize = 1024;
 
 /// A tree of files.
 #[derive(Debug)]
-pub(super) struct Tree {
-    pub(super) id: u64,
-    pub(super) root: Root,
+pub(in crate::fs) struct Tree {
+    pub(in crate::fs) id: u64,
+    pub(in crate::fs) root: Root,
     /// Inode of its root directory.
-    pub(super) first: u64,
+    pub(in crate::fs) first: u64,
     /// Where it is seen: the tree, the directory in it, and the name there; `None` for the top level and for what is seen nowhere.
-    pub(super) seen: Option<(u64, u64, Vec<u8>)>,
+    pub(in crate::fs) seen: Option<(u64, u64, Vec<u8>)>,
     /// What its log changes.
     pub(super) logged: Option<Arc<Logged>>,
 }
 
 /// All trees of files, by number; and the tree of checksums.
 #[derive(Debug)]
-pub(super) struct Trees {
-    pub(super) files: Vec<Tree>,
-    pub(super) checksums: Root,
-    pub(super) default: u64,
+pub(in crate::fs) struct Trees {
+    pub(in crate::fs) files: Vec<Tree>,
+    /// The trees that are not of files, by number.
+    others: BTreeMap<u64, Root>,
+    pub(in crate::fs) checksums: Root,
+    pub(in crate::fs) default: u64,
 }
 
 /// Reads the tree of roots.
@@ -49,12 +51,14 @@ pub(super) struct Trees {
 /// # Errors
 ///
 /// When it is damaged, or the log cannot be replayed.
-pub(super) fn trees(volume: &Volume) -> Result<Trees, Error> {
+pub(in crate::fs) fn trees(volume: &Volume) -> Result<Trees, Error> {
     let mut found: BTreeMap<u64, Tree> = BTreeMap::new();
-    let (mut seen, mut checksums, mut default) = (BTreeMap::new(), None, TOP);
+    let (mut seen, mut others, mut default) = (BTreeMap::new(), BTreeMap::new(), TOP);
     volume.walk(volume.superblock.roots, Key::new(0, 0, 0), &mut |key, item| {
         match key.kind {
-            Key::ROOT if key.object == CHECKSUM_TREE => checksums = Some(root(item)),
+            Key::ROOT if key.object < FIRST && key.object != TOP => {
+                others.insert(key.object, root(item));
+            }
             Key::ROOT if key.object == TOP || (FIRST..=LAST).contains(&key.object) => {
                 // Without references it is being deleted.
                 if item.len() < 239 {
@@ -81,7 +85,7 @@ pub(super) fn trees(volume: &Volume) -> Result<Trees, Error> {
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    let checksums = checksums.ok_or_else(|| Error::Damaged("no tree of checksums".to_owned()))?;
+    let checksums = others.get(&CHECKSUM_TREE).copied().ok_or_else(|| Error::Damaged("no tree of checksums".to_owned()))?;
     if !found.contains_key(&default) {
         return Err(Error::Damaged(format!("the default subvolume {default} is not")));
     }
@@ -96,7 +100,7 @@ pub(super) fn trees(volume: &Volume) -> Result<Trees, Error> {
             Ok(ControlFlow::Continue(()))
         })?;
     }
-    Ok(Trees { files: found.into_values().collect(), checksums, default })
+    Ok(Trees { files: found.into_values().collect(), others, checksums, default })
 }
 
 /// The root in a root item.
@@ -105,8 +109,18 @@ fn root(item: &[u8]) -> Root {
 }
 
 impl Trees {
+    /// The root of a tree that is not of files.
+    pub(in crate::fs) fn other(&self, id: u64) -> Option<Root> {
+        self.others.get(&id).copied()
+    }
+
+    /// The roots of all trees.
+    pub(in crate::fs) fn roots(&self) -> impl Iterator<Item = Root> {
+        self.others.values().copied().chain(self.files.iter().map(|tree| tree.root))
+    }
+
     /// The place of a tree among the others.
-    pub(super) fn place(&self, id: u64) -> Option<usize> {
+    pub(in crate::fs) fn place(&self, id: u64) -> Option<usize> {
         self.files.binary_search_by_key(&id, |tree| tree.id).ok()
     }
 
@@ -115,7 +129,7 @@ impl Trees {
     /// # Errors
     ///
     /// When names on the way are damaged.
-    pub(super) fn path(&self, volume: &Volume, id: u64) -> Result<Option<String>, Error> {
+    pub(in crate::fs) fn path(&self, volume: &Volume, id: u64) -> Result<Option<String>, Error> {
         let (mut parts, mut id) = (Vec::new(), id);
         while id != TOP {
             let tree = self.place(id).and_then(|place| self.files.get(place));

@@ -16,7 +16,7 @@ const LEN: usize = 4096;
 const CHUNKS: usize = 811;
 const MAX_CHUNKS_LEN: usize = 2048;
 /// Levels of a tree.
-pub(super) const MAX_LEVELS: u8 = 8;
+pub(in crate::fs) const MAX_LEVELS: u8 = 8;
 
 /// `incompat_flags`: what is read, and what is not, by name. Mixed back references, a default subvolume, mixed groups, LZO, zstd, big
 /// metadata, extended references, skinny metadata, no holes, metadata UUID, RAID1 with 3 and 4 copies, simple quotas.
@@ -40,21 +40,25 @@ const SPREAD: [(u64, &str); 7] = [
 
 /// What the superblock says.
 #[derive(Debug, Clone)]
-pub(super) struct Superblock {
-    pub(super) roots: Root,
-    pub(super) chunks: Root,
+pub(in crate::fs) struct Superblock {
+    pub(in crate::fs) roots: Root,
+    pub(in crate::fs) chunks: Root,
     /// The tree of what was synced since the last commit.
-    pub(super) log: Option<Root>,
-    pub(super) size: u64,
-    pub(super) used: u64,
+    pub(in crate::fs) log: Option<Root>,
+    pub(in crate::fs) size: u64,
+    pub(in crate::fs) used: u64,
     /// Where the root tree keeps the name of the default subvolume.
-    pub(super) directory: u64,
-    pub(super) sector: u64,
-    pub(super) node: u32,
-    pub(super) checksum: ChecksumType,
+    pub(in crate::fs) directory: u64,
+    pub(in crate::fs) sector: u64,
+    pub(in crate::fs) node: u32,
+    pub(in crate::fs) checksum: ChecksumType,
     /// Identity that tree blocks carry.
-    pub(super) identity: [u8; 16],
+    pub(in crate::fs) identity: [u8; 16],
+    /// `flags`, and `compat_ro_flags`.
+    pub(in crate::fs) flags: u64,
+    pub(in crate::fs) read_only_features: u64,
     device: u64,
+    device_size: u64,
     /// Chunks of the tree of chunks.
     first_chunks: Vec<u8>,
 }
@@ -65,7 +69,7 @@ impl Superblock {
     /// # Errors
     ///
     /// When it is damaged, or says what is not read.
-    pub(super) fn read(bytes: &dyn ReadAt) -> Result<Self, Error> {
+    pub(in crate::fs) fn read(bytes: &dyn ReadAt) -> Result<Self, Error> {
         let damaged = |what: &str| Error::Damaged(format!("superblock: {what}"));
         let sb = read_vec(bytes, AT, LEN)?;
         if part(&sb, 64, 8) != Some(b"_BHRfS_M") {
@@ -112,7 +116,10 @@ impl Superblock {
             node,
             checksum,
             identity: if features & METADATA_UUID != 0 { array(&sb, 571) } else { array(&sb, 32) },
+            flags: le64(&sb, 56),
+            read_only_features: le64(&sb, 180),
             device: le64(&sb, 201),
+            device_size: le64(&sb, 209),
             first_chunks: first_chunks.to_vec(),
         })
     }
@@ -122,7 +129,7 @@ impl Superblock {
     /// # Errors
     ///
     /// When they are damaged.
-    pub(super) fn first_chunks(&self) -> Result<Chunks, Error> {
+    pub(in crate::fs) fn first_chunks(&self) -> Result<Chunks, Error> {
         let mut chunks = Chunks::default();
         let mut rest = self.first_chunks.as_slice();
         while !rest.is_empty() {
@@ -134,12 +141,17 @@ impl Superblock {
     }
 
     /// The device that this is.
-    pub(super) fn device(&self) -> u64 {
+    pub(in crate::fs) fn device(&self) -> u64 {
         self.device
     }
 
+    /// Bytes of it that the file system spans.
+    pub(in crate::fs) fn device_size(&self) -> u64 {
+        self.device_size
+    }
+
     /// Bytes of a node, for buffers.
-    pub(super) fn node_len(&self) -> usize {
+    pub(in crate::fs) fn node_len(&self) -> usize {
         int_usize(u64::from(self.node))
     }
 }
@@ -167,13 +179,20 @@ fn chunk_len(chunk: &[u8]) -> usize {
 
 /// Where logical addresses lie.
 #[derive(Debug, Default)]
-pub(super) struct Chunks(BTreeMap<u64, Chunk>);
+pub(in crate::fs) struct Chunks(BTreeMap<u64, Place>);
 
 /// A run of logical addresses, and where each of its copies begins.
 #[derive(Debug, PartialEq, Eq)]
-struct Chunk {
-    len: u64,
-    copies: Vec<u64>,
+pub(in crate::fs) struct Place {
+    pub(in crate::fs) len: u64,
+    /// What it is for, and its profile.
+    pub(in crate::fs) kind: u64,
+    pub(in crate::fs) copies: Vec<u64>,
+}
+
+impl Place {
+    /// `kind`: everything is there twice, on one device.
+    pub(in crate::fs) const TWICE: u64 = 1 << 5;
 }
 
 impl Chunks {
@@ -182,7 +201,7 @@ impl Chunks {
     /// # Errors
     ///
     /// When it is damaged, or spread over devices.
-    pub(super) fn add(&mut self, device: u64, key: Key, chunk: &[u8]) -> Result<(), Error> {
+    pub(in crate::fs) fn add(&mut self, device: u64, key: Key, chunk: &[u8]) -> Result<(), Error> {
         let start = key.offset;
         let damaged = |what: &str| Error::Damaged(format!("chunk at {start}: {what}"));
         let (len, kind, stripes) = (le64(chunk, 0), le64(chunk, 24), usize::from(le16(chunk, 44)));
@@ -201,7 +220,7 @@ impl Chunks {
             }
             copies.push(le64(stripe, 8));
         }
-        let chunk = Chunk { len, copies };
+        let chunk = Place { len, kind, copies };
         let before = self.0.range(..start).next_back().is_some_and(|(at, before)| at.saturating_add(before.len) > start);
         let after = self.0.range(start.saturating_add(1)..).next().is_some_and(|(at, _)| start.saturating_add(len) > *at);
         if before || after || self.0.get(&start).is_some_and(|same| *same != chunk) {
@@ -211,8 +230,13 @@ impl Chunks {
         Ok(())
     }
 
+    /// All of them, by their first address.
+    pub(in crate::fs) fn iter(&self) -> impl Iterator<Item = (u64, &Place)> {
+        self.0.iter().map(|(start, chunk)| (*start, chunk))
+    }
+
     /// The places of every copy of `len` bytes at a logical address; none where no chunk has all of them.
-    pub(super) fn places(&self, logical: u64, len: u64) -> Vec<u64> {
+    pub(in crate::fs) fn places(&self, logical: u64, len: u64) -> Vec<u64> {
         let Some((start, chunk)) = self.0.range(..=logical).next_back() else { return vec![] };
         let within = logical.saturating_sub(*start);
         if within.checked_add(len).is_none_or(|end| end > chunk.len) {

@@ -4,7 +4,7 @@
 //! there are two copies, the first that is right.
 
 use super::super::Error;
-use super::superblock::{Chunks, MAX_LEVELS, Superblock};
+use super::superblock::{Chunks, MAX_LEVELS, Place, Superblock};
 use crate::bytes::{Bytes, ReadAt, ReadError, int_u64};
 use crate::fs::fields::{byte, le64};
 use fs_btrfs::btree::{Body, TreeBlock, TreeGeometry};
@@ -18,54 +18,58 @@ const MAX_KEPT: usize = 1024;
 
 /// The key of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    pub(super) object: u64,
-    pub(super) kind: u8,
-    pub(super) offset: u64,
+pub(in crate::fs) struct Key {
+    pub(in crate::fs) object: u64,
+    pub(in crate::fs) kind: u8,
+    pub(in crate::fs) offset: u64,
 }
 
 impl Key {
     /// Bytes that a key has.
-    pub(super) const LEN: usize = 17;
+    pub(in crate::fs) const LEN: usize = 17;
 
-    pub(super) const INODE: u8 = 1;
-    pub(super) const NAME: u8 = 12;
-    pub(super) const FAR_NAME: u8 = 13;
-    pub(super) const ATTRIBUTE: u8 = 24;
-    pub(super) const LOGGED_RANGE: u8 = 72;
-    pub(super) const ENTRY_BY_HASH: u8 = 84;
-    pub(super) const ENTRY: u8 = 96;
-    pub(super) const EXTENT: u8 = 108;
-    pub(super) const CHECKSUMS: u8 = 128;
-    pub(super) const ROOT: u8 = 132;
-    pub(super) const PARENT: u8 = 144;
-    pub(super) const CHUNK: u8 = 228;
+    pub(in crate::fs) const INODE: u8 = 1;
+    pub(in crate::fs) const NAME: u8 = 12;
+    pub(in crate::fs) const FAR_NAME: u8 = 13;
+    pub(in crate::fs) const ATTRIBUTE: u8 = 24;
+    pub(in crate::fs) const LOGGED_RANGE: u8 = 72;
+    pub(in crate::fs) const ENTRY_BY_HASH: u8 = 84;
+    pub(in crate::fs) const ENTRY: u8 = 96;
+    pub(in crate::fs) const EXTENT: u8 = 108;
+    pub(in crate::fs) const CHECKSUMS: u8 = 128;
+    pub(in crate::fs) const ROOT: u8 = 132;
+    pub(in crate::fs) const PARENT: u8 = 144;
+    pub(in crate::fs) const ALLOCATED: u8 = 168;
+    pub(in crate::fs) const BLOCK: u8 = 169;
+    pub(in crate::fs) const GROUP: u8 = 192;
+    pub(in crate::fs) const DEVICE_EXTENT: u8 = 204;
+    pub(in crate::fs) const CHUNK: u8 = 228;
 
-    pub(super) fn new(object: u64, kind: u8, offset: u64) -> Self {
+    pub(in crate::fs) fn new(object: u64, kind: u8, offset: u64) -> Self {
         Self { object, kind, offset }
     }
 
     /// The key at the start of these bytes.
-    pub(super) fn read(bytes: &[u8]) -> Self {
+    pub(in crate::fs) fn read(bytes: &[u8]) -> Self {
         Self { object: le64(bytes, 0), kind: byte(bytes, 8), offset: le64(bytes, 9) }
     }
 }
 
 /// The root of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Root {
-    pub(super) at: u64,
-    pub(super) level: u8,
-    pub(super) generation: u64,
+pub(in crate::fs) struct Root {
+    pub(in crate::fs) at: u64,
+    pub(in crate::fs) level: u8,
+    pub(in crate::fs) generation: u64,
 }
 
 /// What is given items, by their keys or offsets, until it breaks.
 type Visit<'a, K> = &'a mut dyn FnMut(K, &[u8]) -> Result<ControlFlow<()>, Error>;
 
 /// The bytes of a file system, and its blocks.
-pub(super) struct Volume {
-    pub(super) bytes: Bytes,
-    pub(super) superblock: Superblock,
+pub(in crate::fs) struct Volume {
+    pub(in crate::fs) bytes: Bytes,
+    pub(in crate::fs) superblock: Superblock,
     chunks: Chunks,
     geometry: TreeGeometry,
     kept: Mutex<Kept>,
@@ -85,7 +89,7 @@ impl Volume {
     /// # Errors
     ///
     /// When superblock or chunks are damaged, or not read.
-    pub(super) fn open(bytes: Bytes) -> Result<Self, Error> {
+    pub(in crate::fs) fn open(bytes: Bytes) -> Result<Self, Error> {
         let superblock = Superblock::read(&*bytes)?;
         let geometry = TreeGeometry { nodesize: superblock.node, csum_type: superblock.checksum, fsid: superblock.identity };
         let mut volume = Self { bytes, chunks: superblock.first_chunks()?, superblock, geometry, kept: Mutex::default() };
@@ -105,7 +109,7 @@ impl Volume {
     /// # Errors
     ///
     /// When no copy can be read, or none is sound.
-    pub(super) fn read(&self, logical: u64, buf: &mut [u8], sound: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
+    pub(in crate::fs) fn read(&self, logical: u64, buf: &mut [u8], sound: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
         let mut failed: Option<ReadError> = None;
         let places = self.chunks.places(logical, int_u64(buf.len()));
         if places.is_empty() {
@@ -119,6 +123,16 @@ impl Volume {
             }
         }
         Err(failed.map_or_else(|| Error::Damaged(format!("{} bytes at address {logical}: checksum is wrong", buf.len())), Error::from))
+    }
+
+    /// The places of every copy of `len` bytes at a logical address; none where no chunk has all of them.
+    pub(in crate::fs) fn places(&self, logical: u64, len: u64) -> Vec<u64> {
+        self.chunks.places(logical, len)
+    }
+
+    /// The chunks, by their first address.
+    pub(in crate::fs) fn chunks(&self) -> impl Iterator<Item = (u64, &Place)> {
+        self.chunks.iter()
     }
 
     fn block(&self, root: Root) -> Result<Arc<TreeBlock>, Error> {
@@ -160,7 +174,7 @@ impl Volume {
     /// # Errors
     ///
     /// When a block is damaged, and those of `each`.
-    pub(super) fn walk(&self, root: Root, from: Key, each: Visit<Key>) -> Result<(), Error> {
+    pub(in crate::fs) fn walk(&self, root: Root, from: Key, each: Visit<Key>) -> Result<(), Error> {
         let mut last: Option<Key> = None;
         let mut waiting = vec![root];
         while let Some(here) = waiting.pop() {
@@ -203,7 +217,7 @@ impl Volume {
     /// # Errors
     ///
     /// As [`Volume::walk`].
-    pub(super) fn item(&self, root: Root, wanted: Key) -> Result<Option<Vec<u8>>, Error> {
+    pub(in crate::fs) fn item(&self, root: Root, wanted: Key) -> Result<Option<Vec<u8>>, Error> {
         let mut found = None;
         self.walk(root, wanted, &mut |key, item| {
             found = (key == wanted).then(|| item.to_vec());
@@ -217,7 +231,7 @@ impl Volume {
     /// # Errors
     ///
     /// As [`Volume::walk`].
-    pub(super) fn items(&self, root: Root, from: Key, each: Visit<u64>) -> Result<(), Error> {
+    pub(in crate::fs) fn items(&self, root: Root, from: Key, each: Visit<u64>) -> Result<(), Error> {
         self.walk(root, from, &mut |key, item| {
             if (key.object, key.kind) == (from.object, from.kind) { each(key.offset, item) } else { Ok(ControlFlow::Break(())) }
         })
@@ -228,7 +242,7 @@ impl Volume {
     /// # Errors
     ///
     /// As [`Volume::walk`].
-    pub(super) fn last_before(&self, root: Root, wanted: Key) -> Result<Option<(u64, Vec<u8>)>, Error> {
+    pub(in crate::fs) fn last_before(&self, root: Root, wanted: Key) -> Result<Option<(u64, Vec<u8>)>, Error> {
         // The leaf that the key would be in begins at the key or before it: what comes last before the key stands in that leaf.
         let mut here = root;
         loop {

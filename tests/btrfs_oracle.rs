@@ -1,0 +1,436 @@
+//! Btrfs: what we call free, held against `btrfs check` and the kernel.
+//!
+//! What needs mkfs.btrfs, a kernel mount or an image that is not there is skipped loudly.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::string_slice,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::let_underscore_must_use,
+    missing_docs,
+    reason = "a test may panic"
+)]
+
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::ops::{ControlFlow, Range};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use vhdkit::bytes::host::Access;
+use vhdkit::bytes::{Bytes, HostFile, ReadAt};
+use vhdkit::fs::{FileSystem, NodeId, NodeKind};
+
+/// Runs a command; its output, or `None` when it fails or is not there.
+fn run(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        eprintln!("{program} {arguments:?}: {}", words.lines().next().unwrap_or_default());
+        return None;
+    }
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What `btrfs check` has against an image; nothing for a clean one.
+fn faults(image: &Path) -> Option<String> {
+    let mut all = String::new();
+    for arguments in [&["check"][..], &["check", "--check-data-csum"]] {
+        let output = Command::new("btrfs").args(arguments).arg(image).stdin(Stdio::null()).output().ok()?;
+        let lines = [output.stdout, output.stderr].concat();
+        let lines = String::from_utf8_lossy(&lines).into_owned();
+        // What it always says: its steps, and its sums.
+        let known = |line: &&str| {
+            let steps = ["Opening filesystem", "Checking filesystem", "UUID: ", "[", "found ", "total ", "btree space", "file data blocks"];
+            line.is_empty() || line.starts_with(" referenced ") || steps.iter().any(|step| line.starts_with(step))
+        };
+        let clean = output.status.success() && lines.contains("no error found") && lines.lines().all(|line| known(&line));
+        if !clean {
+            all.push_str(&lines);
+        }
+    }
+    Some(all)
+}
+
+fn images() -> Option<PathBuf> {
+    let path = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("../images"), PathBuf::from);
+    path.is_dir().then_some(path)
+}
+
+/// A mount by the kernel, undone when it goes.
+struct Mounted(tempfile::TempDir);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        run("umount", &[self.0.path().to_str().unwrap()]);
+    }
+}
+
+fn mount(image: &Path, options: &str) -> Option<Mounted> {
+    let dir = tempfile::tempdir().unwrap();
+    run("mount", &["-t", "btrfs", "-o", &format!("loop,{options}"), image.to_str().unwrap(), dir.path().to_str().unwrap()])?;
+    Some(Mounted(dir))
+}
+
+fn open(image: &Path) -> Arc<dyn FileSystem> {
+    let file: Bytes = Arc::new(HostFile::open(image, Access::Positional).unwrap());
+    vhdkit::fs::open("btrfs", file).unwrap().unwrap()
+}
+
+/// What a tree holds: kind, mode, owner, links, and content, by path.
+type Tree = BTreeMap<String, String>;
+
+/// What we read below a directory.
+fn ours(fs: &dyn FileSystem, root: NodeId) -> Tree {
+    let (mut tree, mut waiting) = (Tree::new(), vec![(String::new(), root)]);
+    while let Some((path, id)) = waiting.pop() {
+        let node = fs.node(id).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let content = match node.kind {
+            NodeKind::File => {
+                let bytes = fs.open(id).unwrap_or_else(|error| panic!("{path}: {error}"));
+                let (mut hash, mut at, mut buf) = (Sha256::new(), 0, vec![0; 1 << 20]);
+                while at < bytes.size() {
+                    let now = (bytes.size() - at).min(buf.len() as u64) as usize;
+                    bytes.read_at(at, &mut buf[..now]).unwrap_or_else(|error| panic!("{path}: {error}"));
+                    hash.update(&buf[..now]);
+                    at += now as u64;
+                }
+                format!("{} {:x}", node.size, hash.finalize())
+            }
+            NodeKind::Symlink => String::from_utf8_lossy(&fs.target(id).unwrap()).into_owned(),
+            _ => String::new(),
+        };
+        if node.kind == NodeKind::Directory {
+            fs.entries(id, &mut |entry| {
+                waiting.push((format!("{path}/{}", String::from_utf8_lossy(&entry.name)), entry.node));
+                ControlFlow::Continue(())
+            })
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        }
+        let attributes: Vec<(String, Vec<u8>)> =
+            fs.attributes(id).unwrap().into_iter().filter(|(name, _)| name.starts_with("user.")).collect();
+        for (name, value) in &attributes {
+            assert_eq!(fs.attribute(id, name).unwrap().as_ref(), Some(value));
+        }
+        let attributes = format!("{:x}", Sha256::digest(format!("{attributes:?}")));
+        // The empty directory that stands for a subvolume in a snapshot has no times of its own.
+        let modified = node.modified.unwrap_or(-1);
+        let (mode, uid, gid) = (node.mode.unwrap(), node.uid.unwrap(), node.gid.unwrap());
+        tree.insert(path, format!("{} {mode:o} {uid}:{gid} {modified} {} {attributes} {content}", node.kind, node.links));
+    }
+    tree
+}
+
+/// What the kernel reads.
+fn theirs(dir: &Path) -> Tree {
+    let (mut tree, mut waiting) = (Tree::new(), vec![(String::new(), dir.to_path_buf())]);
+    while let Some((path, at)) = waiting.pop() {
+        let meta = fs::symlink_metadata(&at).unwrap();
+        let kind = match meta.mode() >> 12 {
+            0o4 => NodeKind::Directory,
+            0o12 => NodeKind::Symlink,
+            0o10 => NodeKind::File,
+            0o6 => NodeKind::BlockDevice,
+            0o2 => NodeKind::CharacterDevice,
+            0o1 => NodeKind::Fifo,
+            _ => NodeKind::Socket,
+        };
+        let content = match kind {
+            NodeKind::File => {
+                let (mut file, mut hash, mut buf) = (fs::File::open(&at).unwrap(), Sha256::new(), vec![0; 1 << 20]);
+                loop {
+                    match file.read(&mut buf).unwrap_or_else(|error| panic!("{path}: {error}")) {
+                        0 => break,
+                        n => hash.update(&buf[..n]),
+                    }
+                }
+                format!("{} {:x}", meta.len(), hash.finalize())
+            }
+            NodeKind::Symlink => String::from_utf8_lossy(fs::read_link(&at).unwrap().as_os_str().as_bytes()).into_owned(),
+            _ => String::new(),
+        };
+        if kind == NodeKind::Directory {
+            for entry in fs::read_dir(&at).unwrap() {
+                let entry = entry.unwrap();
+                waiting.push((format!("{path}/{}", entry.file_name().to_string_lossy()), entry.path()));
+            }
+        }
+        let mut names = vec![0; 1 << 16];
+        let len = rustix::fs::llistxattr(&at, &mut names).unwrap_or(0);
+        let mut attributes: Vec<(String, Vec<u8>)> = vec![];
+        for name in names[..len].split(|byte| *byte == 0).filter(|name| name.starts_with(b"user.")) {
+            let mut value = vec![0; 1 << 16];
+            let name = std::str::from_utf8(name).unwrap();
+            let len = rustix::fs::lgetxattr(&at, name, &mut value).unwrap();
+            attributes.push((name.to_owned(), value[..len].to_vec()));
+        }
+        attributes.sort();
+        let attributes = format!("{:x}", Sha256::digest(format!("{attributes:?}")));
+        let modified = if meta.ino() == 2 { -1 } else { meta.mtime() };
+        let (mode, uid, gid, links) = (meta.mode() & 0o7777, meta.uid(), meta.gid(), meta.nlink());
+        tree.insert(path, format!("{kind} {mode:o} {uid}:{gid} {modified} {links} {attributes} {content}"));
+    }
+    tree
+}
+
+fn same(what: &str, one: &Tree, other: &Tree) {
+    for (path, item) in other {
+        assert_eq!(one.get(path), Some(item), "{what}: {path}");
+    }
+    assert_eq!(one.len(), other.len(), "{what}");
+}
+
+/// The top of all subvolumes.
+fn top(fs: &dyn FileSystem) -> NodeId {
+    fs.subvolumes().unwrap().iter().find(|one| one.id == 5).unwrap().root
+}
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Files of all sizes.
+fn populate(dir: &Path) {
+    for (place, sub) in ["etc", "etc/ssh", "var", "var/log", "home"].iter().enumerate() {
+        fs::create_dir(dir.join(sub)).unwrap();
+        for n in 0..60 + place * 70 {
+            let len = [0, 5, 40, 900, 2000, 3000, 4096, 9000, 40_000, 300_000][(n * 7 + place) % 10];
+            fs::write(dir.join(sub).join(format!("{n} {}", "f".repeat(n % 70))), noise((place * 1000 + n) as u64, len)).unwrap();
+        }
+    }
+    for n in 0..20 {
+        fs::hard_link(dir.join("etc/ssh").join(format!("{n} {}", "f".repeat(n % 70))), dir.join(format!("home/link {n}"))).unwrap();
+        std::os::unix::fs::symlink(format!("../etc/{n}"), dir.join(format!("var/symlink {n}"))).unwrap();
+        let _ = rustix::fs::lsetxattr(
+            dir.join(format!("home/link {n}")),
+            "user.note",
+            &noise(n as u64, n * 30),
+            rustix::fs::XattrFlags::empty(),
+        );
+        let _ = rustix::fs::lsetxattr(dir.join(format!("home/link {n}")), "user.a", b"b", rustix::fs::XattrFlags::empty());
+    }
+    run("mkfifo", &[dir.join("var/fifo").to_str().unwrap()]);
+    fs::create_dir(dir.join("var/empty")).unwrap();
+}
+
+/// Options of mkfs.btrfs, one file system each.
+const LAYOUTS: &[(&str, &str)] = &[
+    ("default", ""),
+    ("everything once", "-m single"),
+    ("everything twice", "-m dup -d dup"),
+    ("mixed", "-M -n 4096"),
+    ("small nodes", "-n 4096 --csum xxhash"),
+    ("large nodes", "-n 65536 --csum sha256"),
+    ("BLAKE2", "--csum blake2 -n 16384"),
+    ("first caches", "-R ^free-space-tree"),
+    ("old references", "-O ^no-holes,^skinny-metadata,^extref"),
+    ("group tree", "-O block-group-tree"),
+];
+
+/// A file system that mkfs.btrfs has filled; `None` where it cannot.
+fn filled(dir: &Path, options: &str) -> Option<PathBuf> {
+    let (tree, image) = (dir.join("tree"), dir.join("image"));
+    if !tree.exists() {
+        fs::create_dir(&tree).unwrap();
+        populate(&tree);
+    }
+    fs::write(&image, b"").unwrap();
+    fs::File::options().write(true).open(&image).unwrap().set_len(400 << 20).unwrap();
+    let mut arguments = vec!["-q", "-f", "--rootdir", tree.to_str().unwrap()];
+    arguments.extend(options.split_whitespace());
+    arguments.push(image.to_str().unwrap());
+    run("mkfs.btrfs", &arguments)?;
+    Some(image)
+}
+
+/// A file system that the kernel has worked on: subvolumes, a snapshot, shared extents, compression, a deleted subvolume.
+fn worked_on(dir: &Path, mkfs: &str, options: &str) -> Option<PathBuf> {
+    let image = dir.join("worked on");
+    fs::write(&image, b"").unwrap();
+    fs::File::options().write(true).open(&image).unwrap().set_len(600 << 20).unwrap();
+    let arguments: Vec<&str> = ["-q", "-f"].into_iter().chain(mkfs.split_whitespace()).chain([image.to_str().unwrap()]).collect();
+    run("mkfs.btrfs", &arguments)?;
+    let mounted = mount(&image, options)?;
+    let path = |name: &str| mounted.0.path().join(name).to_str().unwrap().to_owned();
+    for name in ["@", "@home", "gone"] {
+        run("btrfs", &["subvolume", "create", &path(name)])?;
+        populate(&mounted.0.path().join(name));
+        run("sync", &["-f", &path(name)]);
+    }
+    run("btrfs", &["subvolume", "snapshot", "-r", &path("@"), &path("snapshot of @")])?;
+    run("cp", &["--reflink=always", &path("@home/etc/9 fffffffff"), &path("@home/shared")]);
+    for n in (0..60).step_by(3) {
+        fs::remove_file(path(&format!("@/etc/{n} {}", "f".repeat(n % 70)))).unwrap();
+        fs::write(path(&format!("@home/new {n}")), noise(n as u64, n * 5000)).unwrap();
+    }
+    let prepared = fs::File::create(path("@home/prepared")).unwrap();
+    rustix::fs::fallocate(&prepared, rustix::fs::FallocateFlags::empty(), 0, 1 << 20).ok();
+    prepared.write_all_at(&noise(1, 50_000), 100_000).unwrap();
+    drop(prepared);
+    run("btrfs", &["subvolume", "delete", "-c", &path("gone")])?;
+    run("btrfs", &["subvolume", "sync", &path("")])?;
+    drop(mounted);
+    Some(image)
+}
+
+/// Fills what is free with noise, checks, and fills it with zeros.
+fn overwritten(name: &str, image: &Path) {
+    let fs = open(image);
+    let before = ours(&*fs, top(&*fs));
+    let free = fs.free().unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(free.windows(2).all(|pair| pair[0].end < pair[1].start) && free.iter().all(|range| range.start < range.end), "{name}");
+    apart(name, &*fs, &free);
+    let size = fs::metadata(image).unwrap().len();
+    let total: u64 = free.iter().map(|range| range.end - range.start).sum();
+    let usage = fs.usage().unwrap();
+    // Everything twice at most, and what is kept for superblocks.
+    assert!(total + 2 * usage.used + (2 << 20) >= size && total + usage.used <= size, "{name}: {total} of {size} free, {usage:?}");
+    eprintln!("{name}: {} ranges, {} MiB of {} free", free.len(), total >> 20, size >> 20);
+    drop(fs);
+    for fill in [0xa5, 0] {
+        let file = fs::File::options().write(true).open(image).unwrap();
+        for range in &free {
+            let mut at = range.start;
+            while at < range.end {
+                let now = (range.end - at).min(1 << 20);
+                file.write_all_at(&vec![fill; now as usize], at).unwrap();
+                at += now;
+            }
+        }
+        drop(file);
+        assert_eq!(faults(image).as_deref(), Some(""), "{name}");
+        let fs = open(image);
+        same(name, &ours(&*fs, top(&*fs)), &before);
+        assert_eq!(fs.free().unwrap(), free, "{name}");
+    }
+    let Some(mounted) = mount(image, "ro,subvolid=5") else { return eprintln!("SKIPPED: the kernel does not mount Btrfs here") };
+    same(name, &theirs(mounted.0.path()), &before);
+    drop(mounted);
+    // What is free can be written to, and the file system stays in order.
+    let Some(mounted) = mount(image, "rw,subvolid=5") else { return };
+    for n in 0..50 {
+        fs::write(mounted.0.path().join(format!("later {n}")), noise(n, 50_000)).unwrap();
+    }
+    drop(mounted);
+    assert_eq!(faults(image).as_deref(), Some(""), "{name}, written to");
+}
+
+/// No file lies in what is free.
+fn apart(name: &str, fs: &dyn FileSystem, free: &[Range<u64>]) {
+    let (mut waiting, mut places) = (vec![top(fs)], 0);
+    while let Some(id) = waiting.pop() {
+        match fs.node(id).unwrap().kind {
+            NodeKind::Directory => fs
+                .entries(id, &mut |entry| {
+                    waiting.push(entry.node);
+                    ControlFlow::Continue(())
+                })
+                .unwrap(),
+            NodeKind::File => {
+                for extent in fs.extents(id).unwrap().unwrap_or_default() {
+                    let next = free.partition_point(|range| range.end <= extent.at.start);
+                    assert!(free.get(next).is_none_or(|range| range.start >= extent.at.end), "{name}: {extent:?} is free");
+                    places += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(places > 20, "{name}: {places} extents");
+}
+
+#[test]
+fn what_is_free_can_be_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, options) in LAYOUTS {
+        match filled(dir.path(), options) {
+            Some(image) => overwritten(name, &image),
+            None => eprintln!("SKIPPED: {name}: mkfs.btrfs does not know {options}"),
+        }
+    }
+    for (name, mkfs, options) in [("zstd", "", "compress-force=zstd"), ("data twice", "-d dup -n 4096", "compress=no")] {
+        match worked_on(dir.path(), mkfs, options) {
+            Some(image) => overwritten(name, &image),
+            None => eprintln!("SKIPPED: {name}: mkfs.btrfs or the kernel cannot"),
+        }
+    }
+}
+
+const PARTITION: u64 = 139_264 * 512;
+const SIZE: u64 = 4_052_992 * 512;
+
+/// The Debian root, taken out of its disk.
+fn debian(dir: &Path) -> Option<PathBuf> {
+    let disk = images().map(|dir| dir.join("E.raw")).filter(|path| path.exists())?;
+    let image = dir.join("debian");
+    let disk = HostFile::open(&disk, Access::Positional).unwrap();
+    let file = fs::File::create(&image).unwrap();
+    file.set_len(SIZE).unwrap();
+    let (mut at, mut buf) = (0, vec![0; 1 << 20]);
+    while at < SIZE {
+        let now = (SIZE - at).min(1 << 20) as usize;
+        disk.read_at(PARTITION + at, &mut buf[..now]).unwrap();
+        if buf[..now].iter().any(|byte| *byte != 0) {
+            file.write_all_at(&buf[..now], at).unwrap();
+        }
+        at += now as u64;
+    }
+    Some(image)
+}
+
+#[test]
+fn what_is_free_on_the_debian_root_can_be_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(image) = debian(dir.path()) else { return eprintln!("SKIPPED: no E.raw") };
+    if run("btrfs", &["--version"]).is_none() {
+        return eprintln!("SKIPPED: no btrfs-progs");
+    }
+    overwritten("E.raw", &image);
+}
+
+/// A byte of a count, of an extent item, or of the flags is not as it should be: nothing is free then.
+#[test]
+fn nothing_is_free_where_counts_disagree() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(image) = filled(dir.path(), "") else { return eprintln!("SKIPPED: no mkfs.btrfs") };
+    let sound = fs::read(&image).unwrap();
+    let with = |change: &dyn Fn(&mut [u8])| {
+        let mut bytes = sound.clone();
+        change(&mut bytes[65_536..65_536 + 4096]);
+        let sum = crc32c::crc32c(&bytes[65_536 + 32..65_536 + 4096]);
+        bytes[65_536..65_540].copy_from_slice(&sum.to_le_bytes());
+        let fs = vhdkit::fs::open("btrfs", Arc::new(vhdkit::bytes::Memory(bytes))).unwrap();
+        fs.and_then(|fs| fs.free()).map(|free| free.len()).map_err(|error| error.to_string())
+    };
+    assert!(with(&|_| {}).is_ok());
+    for (place, value, word) in [
+        (121, sound[65_536 + 121] ^ 1, "are said to be used"),
+        (56, 5, "flags 0x4"),
+        (60, 1, "a seed"),
+        (181, 1, "read-only compatible features 0x100"),
+        (212, 0, "impossible place"),
+    ] {
+        let error = with(&|superblock| superblock[place] = value).unwrap_err();
+        assert!(error.contains(word), "{error}");
+    }
+}
