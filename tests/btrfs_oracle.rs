@@ -1,4 +1,4 @@
-//! Btrfs: what we call free, held against `btrfs check` and the kernel.
+//! Btrfs: what we call free and what we change, held against `btrfs check` and the kernel.
 //!
 //! What needs mkfs.btrfs, a kernel mount or an image that is not there is skipped loudly.
 #![cfg(unix)]
@@ -29,8 +29,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use vhdkit::bytes::host::Access;
-use vhdkit::bytes::{Bytes, HostFile, ReadAt};
-use vhdkit::fs::{FileSystem, NodeId, NodeKind};
+use vhdkit::bytes::{Bytes, HostFile, ReadAt, Scratch};
+use vhdkit::fs::edit;
+use vhdkit::fs::{Error, FileSystem, NodeId, NodeKind};
 
 /// Runs a command; its output, or `None` when it fails or is not there.
 fn run(program: &str, arguments: &[&str]) -> Option<String> {
@@ -433,4 +434,358 @@ fn nothing_is_free_where_counts_disagree() {
         let error = with(&|superblock| superblock[place] = value).unwrap_err();
         assert!(error.contains(word), "{error}");
     }
+}
+
+/// A name that can be removed, or a file that can be written to.
+#[derive(Debug, Clone)]
+struct Known {
+    path: String,
+    directory: NodeId,
+    name: Vec<u8>,
+    node: NodeId,
+    kind: NodeKind,
+    size: u64,
+}
+
+/// Every name below the top.
+fn all(fs: &dyn FileSystem) -> Vec<Known> {
+    let (mut found, mut waiting) = (vec![], vec![(String::new(), top(fs))]);
+    while let Some((path, id)) = waiting.pop() {
+        fs.entries(id, &mut |entry| {
+            let (path, node) = (format!("{path}/{}", String::from_utf8_lossy(&entry.name)), fs.node(entry.node).unwrap());
+            if node.kind == NodeKind::Directory {
+                waiting.push((path.clone(), entry.node));
+            }
+            found.push(Known { path, directory: id, name: entry.name, node: entry.node, kind: node.kind, size: node.size });
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    }
+    found
+}
+
+/// A change: to this content, or removed.
+type Change = (Known, Option<Vec<u8>>);
+
+/// What a script of changes came to.
+#[derive(Debug, Default)]
+struct Done {
+    made: usize,
+    refused: BTreeMap<String, usize>,
+}
+
+fn lines(refused: &BTreeMap<String, usize>) -> String {
+    refused.iter().map(|(word, count)| format!("\n    {count} {word}")).collect()
+}
+
+/// Makes changes with one editor; without those that are refused.
+fn batch(image: &Path, plan: &mut Vec<Change>, done: &mut Done) {
+    let file: Bytes = Arc::new(HostFile::open(image, Access::Positional).unwrap());
+    let scratch = Scratch::new(file, 1 << 30);
+    'again: loop {
+        let mut editor = edit::open("btrfs", scratch.clone()).unwrap().unwrap();
+        for (place, (one, content)) in plan.iter().enumerate() {
+            let outcome = match content {
+                Some(content) => editor.write(one.node, content),
+                None => editor.remove(one.directory, &one.name),
+            };
+            if let Err(error) = outcome {
+                assert!(!matches!(error, Error::Damaged(_) | Error::Read(_)), "{}: {error}", one.path);
+                *done.refused.entry(error.to_string().chars().filter(|c| !c.is_ascii_digit()).collect()).or_default() += 1;
+                plan.remove(place);
+                assert!(scratch.changes().unwrap().is_empty());
+                continue 'again;
+            }
+        }
+        editor.finish().unwrap();
+        break;
+    }
+    done.made += plan.len();
+    let target = fs::File::options().write(true).open(image).unwrap();
+    for (at, bytes) in scratch.changes().unwrap() {
+        target.write_all_at(&bytes, at).unwrap();
+    }
+}
+
+/// Items without the number of names, for nodes that may have lost one.
+fn unlinked(item: &str) -> String {
+    let mut words: Vec<&str> = item.split(' ').collect();
+    words[4] = "";
+    words.join(" ")
+}
+
+/// Runs a script of changes; then everything must be as it was, but for them.
+fn script(name: &str, image: &Path, steps: usize, next: &mut dyn FnMut(u64) -> u64) -> Done {
+    let fs = open(image);
+    let mut known = all(&*fs);
+    let before = ours(&*fs, top(&*fs));
+    drop(fs);
+    let nodes: BTreeMap<String, NodeId> = known.iter().map(|one| (one.path.clone(), one.node)).collect();
+    let mut plan: Vec<Change> = vec![];
+    // Whole directories go at times: that empties leaves.
+    let whole = known.get(next(known.len() as u64 * 2) as usize).map(|one| one.directory);
+    if let Some(directory) = whole {
+        let goes = |one: &Known| one.directory == directory && one.kind != NodeKind::Directory;
+        let (gone, kept): (Vec<_>, Vec<_>) = known.into_iter().partition(goes);
+        plan.extend(gone.into_iter().map(|one| (one, None)));
+        known = kept;
+    }
+    for _ in 0..steps {
+        if known.is_empty() {
+            break;
+        }
+        let one = known[next(known.len() as u64) as usize].clone();
+        if one.kind == NodeKind::File && next(2) == 0 {
+            let len = match next(6) {
+                0 => 0,
+                1 => next(100),
+                2 => next(2049),
+                3 => one.size,
+                4 => one.size.saturating_sub(next(9000)),
+                _ => next(one.size + 5000),
+            };
+            let content = noise(next(1 << 40), len as usize);
+            plan.push((one, Some(content)));
+        } else {
+            known.retain(|other| other.path != one.path);
+            plan.push((one, None));
+        }
+    }
+    let mut done = Done::default();
+    let (mut expected, mut touched) = (before, std::collections::BTreeSet::new());
+    let mut rest = plan.as_slice();
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at((1 + next(60) as usize).min(rest.len()));
+        rest = later;
+        let mut plan = now.to_vec();
+        batch(image, &mut plan, &mut done);
+        for (one, content) in plan {
+            touched.insert(one.node);
+            let Some(content) = content else {
+                expected.remove(&one.path);
+                continue;
+            };
+            for (path, item) in expected.iter_mut().filter(|(path, _)| nodes.get(*path) == Some(&one.node)) {
+                let kept = item.split(' ').take(6).collect::<Vec<_>>().join(" ");
+                *item = format!("{kept} {} {:x}", content.len(), Sha256::digest(&content));
+                assert!(!path.is_empty());
+            }
+        }
+    }
+    let compare = |who: &str, found: &Tree| {
+        for (path, item) in &expected {
+            let found = found.get(path).unwrap_or_else(|| panic!("{name}, {who}: no {path}"));
+            let lost = nodes.get(path).is_some_and(|node| touched.contains(node));
+            let (found, item) = if lost { (unlinked(found), unlinked(item)) } else { (found.clone(), item.clone()) };
+            assert_eq!(found, item, "{name}, {who}: {path}");
+        }
+        assert_eq!(found.len(), expected.len(), "{name}, {who}");
+    };
+    let fs = open(image);
+    compare("we", &ours(&*fs, top(&*fs)));
+    drop(fs);
+    assert_eq!(faults(image).as_deref(), Some(""), "{name}: {done:?}");
+    if let Some(mounted) = mount(image, "ro,subvolid=5") {
+        compare("the kernel", &theirs(mounted.0.path()));
+    }
+    done
+}
+
+fn rounds() -> u64 {
+    std::env::var("VHDKIT_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
+}
+
+fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below.max(1)
+    }
+}
+
+/// Writes by the kernel after ours, and what `btrfs check` says then.
+fn written_to(name: &str, image: &Path) {
+    let Some(mounted) = mount(image, "rw,subvolid=5") else { return eprintln!("SKIPPED: the kernel does not mount Btrfs here") };
+    for n in 0..150 {
+        fs::write(mounted.0.path().join(format!("later {n}")), noise(n, (n * 700) as usize)).unwrap();
+    }
+    run("sync", &["-f", mounted.0.path().to_str().unwrap()]);
+    for n in 0..50 {
+        fs::remove_file(mounted.0.path().join(format!("later {n}"))).unwrap();
+    }
+    drop(mounted);
+    assert_eq!(faults(image).as_deref(), Some(""), "{name}, written to by the kernel");
+}
+
+#[test]
+fn changes_leave_all_else_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let seeds: u64 = std::env::var("VHDKIT_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    for (name, options) in LAYOUTS {
+        for seed in seeds..seeds + rounds() {
+            let Some(image) = filled(dir.path(), options) else {
+                eprintln!("SKIPPED: {name}: mkfs.btrfs does not know {options}");
+                break;
+            };
+            let mut next = numbers(seed);
+            let mut done = Done::default();
+            for _ in 0..3 {
+                let steps = next(120) as usize;
+                let one = script(&format!("{name}, seed {seed}"), &image, steps, &mut next);
+                done.made += one.made;
+                one.refused.into_iter().for_each(|(word, count)| *done.refused.entry(word).or_default() += count);
+            }
+            eprintln!("{name}, seed {seed}: {} changes; refused: {}", done.made, lines(&done.refused));
+            assert!(done.made > 0);
+            written_to(name, &image);
+        }
+    }
+}
+
+#[test]
+fn changes_beside_snapshots_leave_all_else_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, mkfs, options) in [
+        ("zstd", "", "compress-force=zstd"),
+        ("data twice, small nodes", "-d dup -n 4096", "compress=no"),
+        ("no checksums, first caches", "-R ^free-space-tree", "nodatasum,space_cache=v1"),
+    ] {
+        let Some(image) = worked_on(dir.path(), mkfs, options) else {
+            eprintln!("SKIPPED: {name}: mkfs.btrfs or the kernel cannot");
+            continue;
+        };
+        let done = script(name, &image, 150, &mut numbers(7));
+        eprintln!("{name}: {} changes; refused: {}", done.made, lines(&done.refused));
+        let refused = |word: &str| done.refused.keys().any(|line| line.contains(word));
+        assert!(done.made > 0 && refused("snapshot or another subvolume shares") && refused("is read-only"), "{name}");
+        written_to(name, &image);
+    }
+}
+
+/// What generalizing does, on the disk of a real system.
+#[test]
+fn the_debian_root_is_changed_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(image) = debian(dir.path()) else { return eprintln!("SKIPPED: no E.raw") };
+    if run("btrfs", &["--version"]).is_none() {
+        return eprintln!("SKIPPED: no btrfs-progs");
+    }
+    let fs = open(&image);
+    let (known, mut expected) = (all(&*fs), ours(&*fs, top(&*fs)));
+    drop(fs);
+    let gone = |path: &str| {
+        let below =
+            ["/@/var/lib/cloud/", "/@/var/lib/waagent/", "/@var_log/", "/@home/azureuser", "/@/etc/ssh/ssh_host_", "/@/usr/share/doc/"];
+        below.iter().any(|start| path.starts_with(start)) || path == "/@/etc/shadow-" || path == "/@/root/.bash_history"
+    };
+    let mut names: Vec<&Known> = known.iter().filter(|one| gone(&one.path)).collect();
+    // The inner before the outer.
+    names.sort_by(|one, other| other.path.cmp(&one.path));
+    let writes = [("/@/etc/machine-id", b"uninitialized\n".to_vec()), ("/@/etc/shadow", noise(4, 700)), ("/@/etc/hostname", vec![])];
+    let edited = || {
+        let file: Bytes = Arc::new(HostFile::open(&image, Access::Positional).unwrap());
+        let scratch = Scratch::new(file, 1 << 30);
+        let mut editor = edit::open("btrfs", scratch.clone()).unwrap().unwrap();
+        for one in &names {
+            editor.remove(one.directory, &one.name).unwrap_or_else(|error| panic!("{}: {error}", one.path));
+        }
+        for (path, content) in &writes {
+            let node = known.iter().find(|one| one.path == *path).unwrap().node;
+            editor.write(node, content).unwrap_or_else(|error| panic!("{path}: {error}"));
+        }
+        editor.finish().unwrap();
+        scratch.changes().unwrap()
+    };
+    let changes = edited();
+    assert!(changes == edited(), "the same changes come out otherwise the second time");
+    for one in &names {
+        expected.remove(&one.path);
+    }
+    for (path, content) in &writes {
+        let item = expected.get_mut(*path).unwrap();
+        let kept = item.split(' ').take(6).collect::<Vec<_>>().join(" ");
+        *item = format!("{kept} {} {:x}", content.len(), Sha256::digest(content));
+    }
+    let target = fs::File::options().write(true).open(&image).unwrap();
+    for (at, bytes) in &changes {
+        target.write_all_at(bytes, *at).unwrap();
+    }
+    drop(target);
+    eprintln!("E.raw: {} names, {} KiB changed", names.len(), changes.iter().map(|(_, bytes)| bytes.len() >> 10).sum::<usize>());
+    assert!(names.len() > 100);
+    assert_eq!(faults(&image).as_deref(), Some(""));
+    let fs = open(&image);
+    let nodes: BTreeMap<String, String> = ours(&*fs, top(&*fs));
+    // Names that others of the same node had are fewer.
+    let plain = |tree: &Tree| tree.iter().map(|(path, item)| (path.clone(), unlinked(item))).collect::<Tree>();
+    same("E.raw", &plain(&nodes), &plain(&expected));
+    drop(fs);
+    if let Some(mounted) = mount(&image, "ro,subvolid=5") {
+        same("E.raw, the kernel", &theirs(mounted.0.path()), &nodes);
+    }
+    overwritten("E.raw, changed", &image);
+    let done = script("E.raw", &image, 100, &mut numbers(3));
+    eprintln!("E.raw: {} changes; refused: {}", done.made, lines(&done.refused));
+    written_to("E.raw", &image);
+}
+
+/// Everything that stands against a change is told by name, and nothing is changed.
+#[test]
+fn what_cannot_be_changed_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    fs::File::create(&image).unwrap().set_len(300 << 20).unwrap();
+    let path = image.to_str().unwrap();
+    let (Some(_), true) = (run("mkfs.btrfs", &["-q", path]), run("chattr", &["-V"]).is_some() || Path::new("/usr/bin/chattr").exists())
+    else {
+        return eprintln!("SKIPPED: no mkfs.btrfs, or no chattr");
+    };
+    let Some(mounted) = mount(&image, "rw") else { return eprintln!("SKIPPED: the kernel does not mount Btrfs here") };
+    let at = mounted.0.path().to_path_buf();
+    for name in ["frozen", "appended", "one", "large", "many", "prepared"] {
+        fs::write(at.join(name), noise(1, if name == "large" { 300_000 } else { 90 })).unwrap();
+    }
+    run("cp", &["--reflink=always", at.join("large").to_str().unwrap(), at.join("copy").to_str().unwrap()]);
+    run("btrfs", &["subvolume", "create", at.join("sub").to_str().unwrap()]);
+    fs::create_dir(at.join("full")).unwrap();
+    fs::write(at.join("full/file"), "").unwrap();
+    run("chattr", &["+i", at.join("frozen").to_str().unwrap()]);
+    run("chattr", &["+a", at.join("appended").to_str().unwrap()]);
+    drop(mounted);
+    let fs = open(&image);
+    let root = fs.root();
+    let node = |name: &str| fs.lookup(root, name.as_bytes()).unwrap().unwrap();
+    let bytes = || -> Bytes { Arc::new(HostFile::open(&image, Access::Positional).unwrap()) };
+    let with = |change: &dyn Fn(&mut dyn edit::Editor) -> Result<(), Error>| {
+        let scratch = Scratch::new(bytes(), 1 << 30);
+        let mut editor = edit::open("btrfs", scratch.clone()).unwrap().unwrap();
+        let error = change(&mut *editor).unwrap_err();
+        assert!(editor.finish().is_err() || matches!(error, Error::Unsupported(_)), "{error}");
+        assert!(scratch.changes().unwrap().is_empty(), "{error}");
+        error
+    };
+    for name in ["frozen", "appended"] {
+        assert!(matches!(with(&|editor| editor.write(node(name), b"")), Error::Protected(_)), "{name}");
+        assert!(matches!(with(&|editor| editor.remove(root, name.as_bytes())), Error::Protected(_)), "{name}");
+    }
+    let new = edit::NewFile { mode: 0o644, uid: 0, gid: 0, attributes: &[], content: b"" };
+    for (error, word) in [
+        (with(&|editor| editor.remove(root, b"large")), "shares an extent"),
+        (with(&|editor| editor.write(node("large"), b"")), "shares an extent"),
+        (with(&|editor| editor.remove(root, b"sub")), "name of a subvolume"),
+        (with(&|editor| editor.remove(root, b"full")), "not empty"),
+        (with(&|editor| editor.remove(root, b"nothing")), "no such name"),
+        (with(&|editor| editor.write(node("one"), &noise(1, 5000))), "do not fit"),
+        (with(&|editor| editor.create(root, b"new", &new).map(drop)), "making a file"),
+    ] {
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
+    drop(fs);
+    let Some(mounted) = mount(&image, "rw") else { return };
+    run("btrfs", &["quota", "enable", mounted.0.path().to_str().unwrap()]).unwrap();
+    drop(mounted);
+    let error = edit::open("btrfs", Scratch::new(bytes(), 1 << 30)).unwrap().unwrap_err().to_string();
+    assert!(error.contains("quota disable"), "{error}");
 }

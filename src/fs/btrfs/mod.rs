@@ -48,6 +48,11 @@ struct Btrfs {
     trees: Trees,
 }
 
+/// The place of a node's subvolume among the others, and its inode.
+pub(super) fn parts(id: NodeId) -> (usize, u64) {
+    (int_usize(id.0.wrapping_shr(INODE_BITS)), id.0 & MAX_INODE)
+}
+
 /// The number of a node.
 fn id(place: usize, inode: u64) -> Result<NodeId, Error> {
     if inode > MAX_INODE || place >= MAX_SUBVOLUMES {
@@ -59,7 +64,7 @@ fn id(place: usize, inode: u64) -> Result<NodeId, Error> {
 impl Btrfs {
     /// The tree of a node, its place, and the node's inode.
     fn tree(&self, id: NodeId) -> Result<(&Tree, usize, u64), Error> {
-        let (place, inode) = (int_usize(id.0.wrapping_shr(INODE_BITS)), id.0 & MAX_INODE);
+        let (place, inode) = parts(id);
         let tree = self.trees.files.get(place).ok_or_else(|| Error::Damaged(format!("no node {}", id.0)))?;
         Ok((tree, place, inode))
     }

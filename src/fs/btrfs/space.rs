@@ -43,7 +43,7 @@ type Groups = BTreeMap<u64, Group>;
 /// # Errors
 ///
 /// When a tree is damaged, when counts disagree, or when the file system uses what is not known.
-pub(super) fn free(volume: &Volume, trees: &Trees) -> Result<Vec<Range<u64>>, Error> {
+pub(in crate::fs) fn free(volume: &Volume, trees: &Trees) -> Result<Vec<Range<u64>>, Error> {
     let superblock = &volume.superblock;
     superblock.settled()?;
     let (groups, used) = used(volume, trees)?;
@@ -218,7 +218,7 @@ impl Superblock {
     /// `flags`: written, relocated.
     const PLAIN: u64 = 0x3;
 
-    pub(super) fn has_group_tree(&self) -> bool {
+    pub(in crate::fs) fn has_group_tree(&self) -> bool {
         self.read_only_features & Self::GROUP_TREE != 0
     }
 

@@ -6,6 +6,7 @@
 
 mod ext;
 mod xfs;
+mod btrfs;
 
 use super::{Error, NodeId};
 use crate::bytes::Scratch;
@@ -67,7 +68,7 @@ pub struct NewFile<'a> {
 type Opener = (&'static str, fn(Arc<Scratch>) -> Result<Box<dyn Editor>, Error>);
 
 /// The file systems that can be changed, by blkid's name.
-static EDITORS: &[Opener] = &[("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open), ("xfs", xfs::open)];
+static EDITORS: &[Opener] = &[("btrfs", btrfs::open), ("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open), ("xfs", xfs::open)];
 
 /// Opens a file system for changes; `kind` is what [`identify`](super::identify) calls it. `None` for kinds that are not changed.
 ///
