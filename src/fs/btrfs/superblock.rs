@@ -245,3 +245,28 @@ impl Chunks {
         chunk.copies.iter().filter_map(|copy| copy.checked_add(within)).collect()
     }
 }
+
+#[cfg(test)]
+impl Superblock {
+    /// One that nothing was read from.
+    pub(in crate::fs) fn for_tests(node: u32) -> Self {
+        let nowhere = Root { at: 0, level: 0, generation: 0 };
+        Self {
+            roots: nowhere,
+            chunks: nowhere,
+            log: None,
+            size: 1 << 30,
+            used: 0,
+            directory: 6,
+            sector: 4096,
+            node,
+            checksum: ChecksumType::Crc32c,
+            identity: [0xb7; 16],
+            flags: 1,
+            read_only_features: 3,
+            device: 1,
+            device_size: 1 << 30,
+            first_chunks: vec![],
+        }
+    }
+}

@@ -210,3 +210,43 @@ pub(super) fn signed(len: u64) -> i64 {
 pub(super) fn len64(bytes: &[u8]) -> u64 {
     int_u64(bytes.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(lens: &[usize]) -> Vec<Item> {
+        lens.iter().zip(1_u8..).map(|(len, n)| (Key::new(u64::from(n), Key::INODE, u64::from(n) << 40), vec![n; *len])).collect()
+    }
+
+    #[test]
+    fn a_block_is_read_as_it_was_written() {
+        let superblock = Superblock::for_tests(4096);
+        let mut header = vec![0; HEADER];
+        put(&mut header, IDENTITY, &superblock.identity);
+        put64(&mut header, ADDRESS, 81_920);
+        put64(&mut header, GENERATION, 7);
+        for lens in [&[][..], &[0], &[160, 0, 12, 3000]] {
+            let block = Block { header: header.clone(), body: Body::Leaf(items(lens)) };
+            let bytes = block.write(&superblock);
+            assert_eq!(bytes.len(), 4096);
+            let read = Block::read(&bytes, 81_920, &superblock).unwrap();
+            assert_eq!((read.items(), read.generation(), read.level()), (items(lens).as_slice(), 7, 0));
+            assert!(Block::read(&bytes, 86_016, &superblock).is_err());
+            for at in [0, 40, 60, 96, 4000] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1;
+                assert!(Block::read(&damaged, 81_920, &superblock).is_err(), "{at}");
+            }
+        }
+        put(&mut header, LEVEL, &[1]);
+        let children: Vec<Child> = (1..=121).map(|n| Child { key: Key::new(n, 1, 0), at: n << 14, generation: n }).collect();
+        assert_eq!(most_children(&superblock), children.len());
+        let block = Block { header, body: Body::Node(children.clone()) };
+        let bytes = block.write(&superblock);
+        assert_eq!(bytes.len(), 4096);
+        let read = Block::read(&bytes, 81_920, &superblock).unwrap();
+        assert_eq!((read.children(), read.first()), (children.as_slice(), Some(Key::new(1, 1, 0))));
+        assert!(add64(&mut [1, 0, 0, 0, 0, 0, 0, 0], 0, -2, "a test").is_err());
+    }
+}
