@@ -374,8 +374,10 @@ fn block_size(bytes: &Bytes) -> u64 {
 fn punched(kind: &str, image: &Path, dir: &Path, what: &str) -> PathBuf {
     let bytes = open_bytes(image);
     let fs = vhdkit::fs::open(kind, bytes.clone()).unwrap().unwrap();
-    let ranges = fs.free().unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start), "{what}");
+    let mut ranges = fs.free().unwrap_or_else(|error| panic!("{what}: {error}"));
+    ranges.extend(fs.idle().unwrap_or_else(|error| panic!("{what}: {error}")));
+    ranges.sort_by_key(|range| range.start);
+    assert!(ranges.windows(2).all(|pair| pair[0].end <= pair[1].start), "{what}");
     let size = block_size(&bytes);
     let found: BTreeSet<u64> = ranges.iter().flat_map(|range| range.start / size..range.end / size).collect();
     let (free, body) = peers_free(image);
@@ -500,7 +502,8 @@ fn a_journal_is_emptied_first() {
         assert!(read(&*fs).contains_key("/etc/in-the-journal"), "{name}");
         // The body of a journal that holds work is not free.
         let size = block_size(&base);
-        let free: BTreeSet<u64> = fs.free().unwrap().iter().flat_map(|range| range.start / size..range.end / size).collect();
+        let idle = fs.idle().unwrap();
+        let free: BTreeSet<u64> = fs.free().unwrap().iter().chain(&idle).flat_map(|range| range.start / size..range.end / size).collect();
         assert!(free.is_disjoint(&peers_free(&dirty).1), "{name}");
         let (scratch, expected) = change(variant.kind, &base);
         let after = dir.join("after.img");

@@ -5,8 +5,8 @@ use super::disks::shown;
 use super::image::Candidate;
 use super::prepare::subjects;
 use crate::bytes::{Bytes, printable};
-use crate::facts::{DiskFacts, Fact, OsFamily, State};
-use crate::generalize::{self, CannotApply, Planned, System, Wishes};
+use crate::facts::{DiskFacts, Fact, State};
+use crate::generalize::{self, CannotApply, Planned, System, Unsuitable, Wishes};
 use crate::inspect::{Guest, Inside, Region, Stretch};
 use crate::prepare::{Changed, Step, count_data};
 use crate::report::{Generalization, InGuest};
@@ -85,6 +85,12 @@ impl Changes {
         let os = subject.facts.os.value();
         let system =
             os.and_then(|os| System::new(&guest.tree, os, &template.wishes)).context("its Linux cannot be read").with_context(fail)?;
+        let system = system.with_disk(subject.facts);
+        for name in &template.wishes.remove {
+            if let Some(why) = generalize::irremovable(&system, name) {
+                return Err(anyhow::anyhow!("--remove-user {}: {why}", printable(name))).with_context(fail);
+            }
+        }
         template.planned = generalize::plan(&system).with_context(fail)?;
         if !template.planned.problems.is_empty() || template.planned.changes.is_empty() {
             return Ok(changes);
@@ -181,22 +187,26 @@ fn placed(region: &Region, place: usize) -> Region {
 
 /// The one Linux that is generalized offline, or why it must be done in the guest.
 fn suitable<'a>(subject: &Subject<'_>, inside: &'a Inside) -> anyhow::Result<Result<&'a Guest, InGuest>> {
-    match &subject.facts.os {
-        Fact::Known(_) => {}
-        Fact::Unknown(reason) => anyhow::bail!("what system it holds cannot be told: {}", printable(&reason.to_string())),
-        Fact::Absent => anyhow::bail!("no operating system was found on it"),
-    }
-    let guests: Vec<&Guest> = inside.guests.iter().filter(|guest| guest.disk == 0).collect();
-    let why = match guests.as_slice() {
-        [guest] if guest.family == OsFamily::Linux => return Ok(Ok(guest)),
-        [_] if steps_in_guest(subject).is_empty() => {
-            "Windows is generalized by Sysprep in the machine itself, and by its own marks this one is: prepare it without --generalize"
-        }
-        [_] => "Windows is generalized by Sysprep in the machine itself; nothing else can do what it does",
-        [] => anyhow::bail!("no operating system was found on it"),
-        _ => "several systems are on the disk, and a template has one",
+    let unsuitable = match generalize::suitable(inside, subject.facts) {
+        Ok(guest) => return Ok(Ok(guest)),
+        Err(unsuitable) => unsuitable,
     };
-    Ok(Err(InGuest { why: why.to_owned(), steps: steps_in_guest(subject) }))
+    let (why, steps) = match unsuitable {
+        Unsuitable::Windows { .. } if steps_in_guest(subject).is_empty() => (
+            "Windows is generalized by Sysprep in the machine itself, and by its own marks this one is: prepare it without --generalize"
+                .to_owned(),
+            vec![],
+        ),
+        Unsuitable::Windows { steps } => {
+            ("Windows is generalized by Sysprep in the machine itself; nothing else can do what it does".to_owned(), steps)
+        }
+        Unsuitable::ImageBased { name, steps } => {
+            (format!("{} is set up by Ignition at a first boot, and made a template in the machine itself", printable(&name)), steps)
+        }
+        several @ Unsuitable::Several { .. } => (printable(&several.to_string()), vec![]),
+        other => anyhow::bail!(printable(&other.to_string())),
+    };
+    Ok(Err(InGuest { why, steps }))
 }
 
 /// What generalizes this guest in its machine, as the rule on the state lists it; nothing where it is generalized.

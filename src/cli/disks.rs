@@ -118,9 +118,8 @@ pub(super) fn target(asking: &Asking) -> Target {
 }
 
 /// The same question where accounts are kept knowingly, for every machine made from the image.
-pub(super) fn keeping(target: Target, _kept: &[String]) -> Target {
-    // Here the accounts go into the question: rules that judge accounts leave these out.
-    target
+pub(super) fn keeping(target: Target, kept: &[String]) -> Target {
+    Target { kept: kept.to_vec(), ..target }
 }
 
 /// Takes a disk for what the user says it is: by --role, or by --data.

@@ -117,6 +117,15 @@ pub trait FileSystem: Send + Sync + fmt::Debug {
         Err(Error::Unsupported(format!("free space of {}", self.kind())))
     }
 
+    /// What the file system keeps for itself and whose content means nothing now: the body of an empty journal. Zeros may stand there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    fn idle(&self) -> Result<Vec<Range<u64>>, Error> {
+        Ok(vec![])
+    }
+
     /// Space, as the file system itself counts it.
     ///
     /// # Errors

@@ -49,7 +49,15 @@ pub(crate) struct MemoryFileSystem {
 impl MemoryFileSystem {
     pub(crate) fn new(folds: bool) -> Self {
         let usage = Usage { size: 100, used: 40, free: 60 };
-        Self { nodes: vec![node(Item::Directory, 0o755, 0)], names: vec![BTreeMap::new()], folds, usage, kind: "memory", clean: true, free: None }
+        Self {
+            nodes: vec![node(Item::Directory, 0o755, 0)],
+            names: vec![BTreeMap::new()],
+            folds,
+            usage,
+            kind: "memory",
+            clean: true,
+            free: None,
+        }
     }
 
     /// The same under the name of another kind of file system.

@@ -109,5 +109,19 @@ fn file_system(fs: &dyn FileSystem, kind: &str, size: u64) -> Result<Vec<Range<u
         return kept("it lists one of its own superblocks as free");
     }
     walk::check(fs, &free)?;
+    with_idle(free, fs.idle()?, size)
+}
+
+/// The free ranges and the idle ones, in order. What is both contradicts itself.
+fn with_idle(mut free: Vec<Range<u64>>, idle: Vec<Range<u64>>, size: u64) -> Result<Vec<Range<u64>>, Fault> {
+    free.extend(idle);
+    free.sort_by_key(|range| range.start);
+    let mut next = 0;
+    for range in &free {
+        if range.start < next || range.end > size {
+            return kept(format!("its journal is not in order at byte {}", range.start));
+        }
+        next = range.end;
+    }
     Ok(free)
 }

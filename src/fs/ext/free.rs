@@ -1,8 +1,8 @@
 //! Free space: what the bitmaps say, held against the counts and against everything whose place is known.
 //!
 //! `Documentation/filesystems/ext4/bitmaps.rst` of the Linux kernel; bitmaps that were never written are computed as its
-//! `ext4_init_block_bitmap` does it. The body of an empty journal counts as free: what is in it is never read again, and zeros are what
-//! mke2fs leaves there. Where there is work in the journal its body is not free, and neither is it before that work was done.
+//! `ext4_init_block_bitmap` does it. The body of an empty journal is idle: what is in it is never read again, and zeros are what mke2fs leaves
+//! there. Where there is work in the journal its body is not, and neither is it before that work was done.
 
 use super::checksum::crc32c;
 use super::disk::{Descriptor, Disk};
@@ -59,11 +59,19 @@ pub(super) fn find(disk: &Disk, recovered: bool) -> Result<Vec<Range<u64>>, Erro
         fixed.extend((number != 0).then_some(number..number.saturating_add(1)));
     }
     apart(&free, fixed)?;
-    if superblock.journal != 0 && !recovered {
-        free.extend(journal::body(disk)?);
-    }
-    let size = superblock.block_size;
-    Ok(merged(free).into_iter().map(|run| run.start.saturating_mul(size)..run.end.saturating_mul(size)).collect())
+    Ok(bytes(disk, free))
+}
+
+/// The body of an empty journal, in bytes; nothing where a journal was replayed that is still to be emptied.
+pub(super) fn idle(disk: &Disk, recovered: bool) -> Result<Vec<Range<u64>>, Error> {
+    let runs = if disk.superblock.journal == 0 || recovered { vec![] } else { journal::body(disk)? };
+    Ok(bytes(disk, runs))
+}
+
+/// Blocks as bytes, in order and apart.
+fn bytes(disk: &Disk, runs: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    let size = disk.superblock.block_size;
+    merged(runs).into_iter().map(|run| run.start.saturating_mul(size)..run.end.saturating_mul(size)).collect()
 }
 
 /// Gives the free blocks of a group to `each`, run by run in order, and counts their clusters.

@@ -165,6 +165,10 @@ impl FileSystem for Ext {
         free::find(&self.disk, self.recovered)
     }
 
+    fn idle(&self) -> Result<Vec<Range<u64>>, Error> {
+        free::idle(&self.disk, self.recovered)
+    }
+
     fn usage(&self) -> Result<Usage, Error> {
         let superblock = &self.disk.superblock;
         let mut clusters = 0_u64;
