@@ -220,7 +220,7 @@ fn fat_without_its_free_space_is_the_same_to_others() {
         let found = only(find(&path));
         assert!(found.free.is_ok(), "{options:?}: {found:?}");
         let copy = work.path().join("copy");
-        without(&path, &[found.clone()], &copy);
+        without(&path, std::slice::from_ref(&found), &copy);
         succeed("fsck.fat", &["-n", text(&copy)]);
         for (name, content) in &kept {
             assert!(by_mtools(&copy, name).as_ref() == Some(content), "{options:?}: {name}");
@@ -326,7 +326,7 @@ fn ntfs_without_its_free_space_is_the_same_to_others() {
         let found = only(find(&path));
         let ranges = found.free.clone().unwrap();
         let copy = work.path().join("copy");
-        without(&path, &[found.clone()], &copy);
+        without(&path, std::slice::from_ref(&found), &copy);
         succeed("ntfsfix", &["-n", text(&copy)]);
         for (name, content) in &kept {
             assert!(by_ntfscat(&copy, name).as_ref() == Some(content), "{options:?}: {name}");
@@ -426,7 +426,7 @@ fn swap_without_its_pages_is_the_same_to_others() {
         }
         let found = only(find(&path));
         let copy = work.path().join("copy");
-        without(&path, &[found.clone()], &copy);
+        without(&path, std::slice::from_ref(&found), &copy);
         let told =
             |path: &Path| succeed("blkid", &["-p", "-o", "export", text(path)]).lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(told(&copy), told(&path));
@@ -589,7 +589,7 @@ fn a_data_disk_of_another_maker_keeps_its_files() {
     eprintln!("{found:?}");
     let work = tempfile::tempdir().unwrap();
     let copy = work.path().join("copy");
-    without(&path, &[found.clone()], &copy);
+    without(&path, std::slice::from_ref(&found), &copy);
     let part = |disk: &Path, name: &str| {
         let (regions, _) = open(disk);
         let to = work.path().join(name);

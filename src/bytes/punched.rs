@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(found.as_ref().map(|range| range.start), next, "from {from}");
             assert!(found.is_none_or(|range| range.clone().all(|at| expected[at as usize] != 0) && !range.is_empty()));
         }
-        let all = Punched::new(Arc::new(Memory(vec![1; 10])), vec![0..10]);
+        let all = Punched::new(Arc::new(Memory(vec![1; 10])), std::iter::once(0..10).collect());
         assert_eq!((read_vec(&all, 0, 10).unwrap(), all.data(0)), (vec![0; 10], None));
     }
 }

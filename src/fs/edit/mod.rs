@@ -4,9 +4,9 @@
 //! what it does not know, and none believes itself: whoever changes a file system opens the result with the reader of this crate, which
 //! shares no code with the writers of ext and XFS, and compares.
 
+mod btrfs;
 mod ext;
 mod xfs;
-mod btrfs;
 
 use super::{Error, NodeId};
 use crate::bytes::Scratch;

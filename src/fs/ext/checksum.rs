@@ -1,29 +1,13 @@
 //! The checksums of metadata: CRC-32C with the register as seed and result, the older CRC-16 of group descriptors, and the first journals'
 //! CRC-32.
 
-use std::sync::LazyLock;
-
-/// Castagnoli's polynomial, bits reversed (RFC 3720, appendix B.4).
-const CRC32C: u32 = 0x82f6_3b78;
 /// x^16 + x^15 + x^2 + 1, bits reversed.
 const CRC16: u16 = 0xa001;
 
-static TABLE: LazyLock<[u32; 256]> = LazyLock::new(|| {
-    let mut row = 0_u32;
-    [(); 256].map(|()| {
-        let sum = (0..8).fold(row, |sum, _| if sum & 1 == 0 { sum >> 1 } else { (sum >> 1) ^ CRC32C });
-        row = row.wrapping_add(1);
-        sum
-    })
-});
-
 /// CRC-32C that goes on from `seed`; neither inverted before nor after.
 pub(super) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
-    let table = &*TABLE;
-    bytes.iter().fold(seed, |sum, byte| {
-        let [low, ..] = sum.to_le_bytes();
-        table.get(usize::from(low ^ byte)).map_or(sum, |row| row ^ (sum >> 8))
-    })
+    // The crate inverts both, as RFC 3720 has it.
+    !crc32c::crc32c_append(!seed, bytes)
 }
 
 /// The same with `len` bytes at `hole`, where the checksum itself is kept, taken as zeros.
