@@ -3,6 +3,7 @@
 use crate::facts::{Fact, LinuxFacts};
 use crate::fs::Error;
 use crate::generalize::{Draft, Operation, Sample, System};
+use crate::guest::linux::waagent::settings;
 use crate::guest::linux::yaml::{self, Value};
 use crate::rules::provisioner::{CloudInit, Provisioner, cloud_init, provisioner};
 use crate::rules::{Distribution, Guest, Skip};
@@ -45,6 +46,10 @@ pub(super) static AGENT_CONFIGURATION: Operation = Operation {
     },
 };
 
+/// Keys of the agent's configuration that decide who sets up a machine, and who makes its host keys.
+const AGENT: &str = "Provisioning.Agent";
+const KEYS: &str = "Provisioning.RegenerateSshHostKeyPair";
+const DISABLED: &str = "/etc/cloud/cloud-init.disabled";
 const PARTS: &str = "/etc/cloud/cloud.cfg.d";
 const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
 
@@ -71,6 +76,43 @@ fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
     }
 }
 
+/// What is known of a guest, with what is planned of the agents' configuration: who provisions is what the template says, not the machine.
+///
+/// # Errors
+///
+/// When a file cannot be read.
+pub(super) fn as_planned(system: &System<'_>, draft: &Draft<'_>) -> Result<LinuxFacts, Error> {
+    let mut facts = system.linux.clone();
+    if let Fact::Known(cloud) = &mut facts.agents.cloud_init {
+        if cloud.disabled_by_file == Fact::Known(true) {
+            cloud.disabled_by_file = Fact::Known(draft.exists(DISABLED)?);
+        }
+        if let Fact::Known(identify) = &mut cloud.ds_identify
+            && identify.policy.as_deref() == Some("disabled")
+        {
+            let text = draft.read(IDENTIFY)?.unwrap_or_default();
+            if !text.split(|byte| *byte == b'\n').any(|line| identified(line).0 == "policy") {
+                identify.policy = None;
+            }
+        }
+    }
+    if let Fact::Known(agent) = &mut facts.agents.waagent
+        && let Fact::Known(configuration) = &mut agent.configuration
+        && let Some(text) = draft.text(&configuration.path)?
+    {
+        let planned = settings(&text).into_iter();
+        configuration.settings.extend(planned.filter(|(key, _)| key == AGENT || key == KEYS));
+    }
+    Ok(facts)
+}
+
+/// Name and value of a line of `ds-identify.cfg`.
+fn identified(line: &[u8]) -> (String, String) {
+    let text = String::from_utf8_lossy(line);
+    let (name, value) = text.split('#').next().unwrap_or_default().split_once(':').unwrap_or_default();
+    (name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned())
+}
+
 fn undecided(draft: &mut Draft<'_>, reason: &Skip) {
     let (Skip::Undecided(reason) | Skip::NotApplicable(reason)) = reason;
     draft.remains(format!("who sets up new machines could not be told: {reason}; the agents' configuration stays as it is"), vec![]);
@@ -78,13 +120,11 @@ fn undecided(draft: &mut Draft<'_>, reason: &Skip) {
 
 /// cloud-init starts, and provisions.
 fn by_cloud_init(system: &System<'_>, draft: &mut Draft<'_>, facts: &mut LinuxFacts) -> Result<(), Error> {
-    draft.remove("/etc/cloud/cloud-init.disabled", "it keeps cloud-init from setting up new machines")?;
+    draft.remove(DISABLED, "it keeps cloud-init from setting up new machines")?;
     draft.lines(IDENTIFY, "it keeps cloud-init from finding Azure", |line| {
-        let text = String::from_utf8_lossy(line);
-        let (name, value) = text.split('#').next().unwrap_or_default().split_once(':').unwrap_or_default();
-        let value = value.trim().trim_matches(['"', '\'']);
+        let (name, value) = identified(line);
         let azure = value.split([',', ' ']).any(|one| one.eq_ignore_ascii_case("azure"));
-        let hinders = match name.trim() {
+        let hinders = match name.as_str() {
             "policy" => value == "disabled",
             "datasource" => !value.is_empty() && !azure,
             _ => false,
@@ -160,10 +200,10 @@ fn by_agent(system: &System<'_>, draft: &mut Draft<'_>, facts: &mut LinuxFacts, 
     if who == Provisioner::Waagent {
         let configuration = facts.agents.waagent.value().and_then(|agent| agent.configuration.value());
         if let Some(configuration) = configuration
-            && configuration.switch("Provisioning.RegenerateSshHostKeyPair") != Some(true)
+            && configuration.switch(KEYS) != Some(true)
         {
             let path = configuration.path.clone();
-            set(draft, &path, "Provisioning.RegenerateSshHostKeyPair", "y", "nobody else makes host keys for each machine")?;
+            set(draft, &path, KEYS, "y", "nobody else makes host keys for each machine")?;
         }
         return Ok(());
     }
@@ -197,12 +237,11 @@ fn tell_agent(
     wanted: Provisioner,
     values: &[&str],
 ) -> Result<(), Error> {
-    const KEY: &str = "Provisioning.Agent";
     let comes_to = |facts: &LinuxFacts| provisioner(&Guest { os: system.os, linux: facts }).is_ok_and(|who| who == wanted);
     let configuration = facts.agents.waagent.value().and_then(|agent| agent.configuration.value());
     let Some(path) = configuration.map(|configuration| configuration.path.clone()) else { return Ok(()) };
     // Told to provision nothing the agent reports a machine ready at once, before cloud-init has set it up.
-    let told = configuration.and_then(|configuration| configuration.settings.get(KEY)).map(String::as_str);
+    let told = configuration.and_then(|configuration| configuration.settings.get(AGENT)).map(String::as_str);
     let waits = wanted == Provisioner::Waagent || told.is_none_or(|value| matches!(value, "auto" | "cloud-init"));
     if comes_to(facts) && waits {
         return Ok(());
@@ -212,11 +251,11 @@ fn tell_agent(
         if let Fact::Known(agent) = &mut other.agents.waagent
             && let Fact::Known(configuration) = &mut agent.configuration
         {
-            configuration.settings.insert(KEY.to_owned(), (*value).to_owned());
+            configuration.settings.insert(AGENT.to_owned(), (*value).to_owned());
         }
         if comes_to(&other) {
             let why = if wanted == Provisioner::CloudInit { "cloud-init sets up new machines" } else { "nobody else sets up new machines" };
-            set(draft, &path, KEY, value, why)?;
+            set(draft, &path, AGENT, value, why)?;
             *facts = other;
             return Ok(());
         }

@@ -37,7 +37,6 @@ pub static OPERATIONS: &[&Operation] = &[
     &accounts::ACCOUNTS,
     &root::ROOT,
     &account_backups::ACCOUNT_BACKUPS,
-    &ssh_host_keys::SSH_HOST_KEYS,
     &machine_id::MACHINE_ID,
     &host_name::HOST_NAME,
     &dhcp_leases::DHCP_LEASES,
@@ -49,6 +48,8 @@ pub static OPERATIONS: &[&Operation] = &[
     &waagent_state::WAAGENT_STATE,
     &cloud_init_state::CLOUD_INIT_STATE,
     &agent_configuration::AGENT_CONFIGURATION,
+    // Whoever makes new ones is told to by the agents' configuration.
+    &ssh_host_keys::SSH_HOST_KEYS,
     &fstab::FSTAB,
     &histories::HISTORIES,
     &credentials::CREDENTIALS,

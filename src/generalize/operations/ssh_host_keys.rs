@@ -1,5 +1,6 @@
 //! The keys by which SSH clients know this machine: LG-03.
 
+use super::agent_configuration::as_planned;
 use super::lines::{assign, assigned};
 use super::paths::{decisive, reason};
 use crate::fs::{Error, NodeKind};
@@ -96,7 +97,8 @@ fn are_made(system: &System<'_>, draft: &mut Draft<'_>, missing: bool) -> Result
             return Ok(true);
         }
     }
-    let maker = Template::new(system.os, system.linux).key_maker();
+    let facts = as_planned(system, draft)?;
+    let maker = Template::new(system.os, &facts).key_maker();
     let remedies = || {
         vec![
             "Install cloud-init, which makes SSH host keys on every new machine, and have it start".to_owned(),
@@ -153,6 +155,7 @@ fn dropbear(draft: &mut Draft<'_>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{exists, planned, text};
+    use super::super::trial::{made, plan_all, wishes};
     use super::*;
 
     const KEY: (&str, &str) = ("/etc/ssh/ssh_host_ed25519_key", "PRIVATE");
@@ -202,6 +205,28 @@ mod tests {
             assert_eq!(planned.problems, [], "{before}");
             assert_eq!(text(&SSH_HOST_KEYS, &files, "/etc/waagent.conf").as_deref(), Some(after));
             assert!(!exists(&SSH_HOST_KEYS, &files, KEY.0));
+        }
+    }
+
+    /// What is planned decides, not what is there: Debian's agent waits for a cloud-init that is not installed.
+    #[test]
+    fn the_agents_planned_configuration_decides() {
+        for (before, after) in [
+            ("Provisioning.Agent=cloud-init\n", "Provisioning.Agent=auto\nProvisioning.RegenerateSshHostKeyPair=y\n"),
+            (
+                "Provisioning.RegenerateSshHostKeyPair=n\nProvisioning.Agent=disabled\n",
+                "Provisioning.RegenerateSshHostKeyPair=y\nProvisioning.Agent=auto\n",
+            ),
+        ] {
+            let mut files = AGENT.to_vec();
+            files.extend([SSHD, KEY, ("/etc/waagent.conf", before), ("/etc/os-release", "ID=debian\nVERSION_ID=12\n")]);
+            let planned = plan_all(&files, &wishes(&[], &[]));
+            assert_eq!(planned.problems, [], "{before}");
+            let left = made(&files, &planned);
+            assert_eq!(left.get("/etc/waagent.conf").map(String::as_str), Some(after));
+            assert!(!left.contains_key(KEY.0));
+            // Without that, nobody makes any.
+            assert_eq!(super::super::testing::planned(&SSH_HOST_KEYS, &files).problems.len(), 1, "{before}");
         }
     }
 
