@@ -134,10 +134,14 @@ fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
         if let Some(reason) = opens.reason() {
             return Err(Error::Damaged(format!("whether {} can log in is not known: {reason}", user.name)).at("/etc/passwd"));
         }
-        if opens != Fact::Known(true) || seen.contains(&user.name.as_str()) {
+        if seen.contains(&user.name.as_str()) {
             continue;
         }
         seen.push(&user.name);
+        if opens != Fact::Known(true) {
+            stays(system, draft, user);
+            continue;
+        }
         let remove = irremovable(system, &user.name).is_none().then(|| option("remove-user", &user.name));
         let remedies = remove.into_iter().chain([option("keep-user", &user.name)]).collect();
         let message = format!("the account {} (uid {}) would be on every machine, with {}", user.name, user.uid, ways_in(user));
@@ -153,6 +157,14 @@ fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
         shut_out(system, draft, &gone);
     }
     belongings::remove_orphans(system, draft, users)
+}
+
+/// Tells of an account that stays, though nobody has said so.
+fn stays(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFacts) {
+    let (name, uid) = (&user.name, user.uid);
+    let other = irremovable(system, name).is_none().then(|| format!("; {} removes it", option("remove-user", name)));
+    let other = other.unwrap_or_default();
+    draft.remains(format!("the account {name} (uid {uid}) stays, as no password and no SSH key lets anybody in with it{other}"), vec![]);
 }
 
 /// Tells where sshd admits nobody but those who go.

@@ -32,7 +32,15 @@ fn somebody_must_decide_on_every_account() {
         ]
     );
     assert_eq!(problems(&files, &["ada", "eve"], &["bob"]), []);
-    assert!(is_left_alone("accounts", &files, &wishes(&["ada", "bob", "eve"], &[])));
+    let kept = planned("accounts", &files, &wishes(&["ada", "bob", "eve"], &[]));
+    assert!(kept.changes.is_empty() && kept.problems.is_empty());
+    // Nobody has said that zoe stays.
+    let said: Vec<&str> = kept.remaining.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(
+        said,
+        ["the account zoe (uid 1003) stays, as no password and no SSH key lets anybody in with it; --remove-user zoe removes it"]
+    );
+    assert!(is_left_alone("accounts", &files, &wishes(&["ada", "bob", "eve", "zoe"], &[])));
 }
 
 #[test]
