@@ -2,7 +2,8 @@
 //!
 //! The crate knows allocation, directories and attributes; what it takes from the clock is put right here, in the inodes themselves, once
 //! all is done: a node that stays keeps its times, and a new one takes that of its directory. An inode that is freed is blanked behind its
-//! core, where targets of short symlinks, names of short directories and attributes were. Blocks that are freed keep what they hold.
+//! core, where targets of short symlinks, names of short directories and attributes were; of one that stays what its content no longer
+//! uses is blanked. Blocks that are freed keep what they hold, and so do names that are removed from a directory that has blocks.
 //!
 //! The log is ended as after an unmount, and blanked: it holds metadata only, so old names and symlink targets, never the content of
 //! files. A log of more than 128 MiB is ended but not blanked.
@@ -21,7 +22,7 @@ use super::super::fields::{array, be16, be32, be64};
 use super::super::xfs::{BIG_TIME, CHECKSUM, CORE_3, Layout, cannot_write, put, seal, seconds};
 use super::super::{Error, NodeId};
 use super::{Editor, NewFile};
-use crate::bytes::Scratch;
+use crate::bytes::{Scratch, int_usize};
 use device::Device;
 use fs_xfs::Filesystem;
 use fs_xfs::attr_write::XattrMode;
@@ -36,8 +37,9 @@ const MODIFIED: usize = 40;
 const MADE: usize = 144;
 /// Blocks of both forks.
 const BLOCKS: usize = 64;
-/// `di_format`, `di_aformat`: in the inode; in extents that a tree lists.
+/// `di_format`, `di_aformat`: in the inode; in extents that the inode lists; in extents that a tree lists.
 const LOCAL: u8 = 1;
+const EXTENTS: u8 = 2;
 const TREE: u8 = 3;
 
 /// `di_flags`: content on the realtime device; immutable; append-only.
@@ -46,6 +48,8 @@ const IMMUTABLE: u16 = 0x8;
 const APPEND: u16 = 0x10;
 /// `di_flags2`: extents may be shared; what the inode must say itself.
 const SHARED: u64 = 0x2;
+/// Counts of extents have 64 bits, and stand elsewhere.
+const LARGE_COUNTS: u64 = 0x10;
 /// Where `di_flags2` stands.
 const FLAGS_2: usize = 120;
 
@@ -356,7 +360,10 @@ impl Editor for Xfs {
 /// Puts into an inode what the writer cannot know.
 fn settle(raw: &mut [u8], fate: &Fate) {
     match fate {
-        Fate::Stays(times) => put(raw, TIMES.start, times),
+        Fate::Stays(times) => {
+            put(raw, TIMES.start, times);
+            blank_rest(raw);
+        }
         Fate::Freed(times, made) => {
             put(raw, TIMES.start, times);
             put(raw, MADE, made);
@@ -377,6 +384,22 @@ fn settle(raw: &mut [u8], fate: &Fate) {
             }
         }
     }
+}
+
+/// Blanks what the content of an inode does not use of the room in it: names that a short directory had stay there otherwise.
+fn blank_rest(raw: &mut [u8]) {
+    let used = match raw.get(5) {
+        Some(&LOCAL) => be64(raw, 56),
+        Some(&EXTENTS) if be64(raw, FLAGS_2) & LARGE_COUNTS != 0 => be64(raw, 24).saturating_mul(16),
+        Some(&EXTENTS) => u64::from(be32(raw, 76)).saturating_mul(16),
+        _ => return,
+    };
+    let room = match raw.get(82) {
+        Some(&offset) if offset != 0 => usize::from(offset).saturating_mul(8),
+        _ => raw.len(),
+    };
+    let content = raw.get_mut(CORE_3..).unwrap_or_default().iter_mut();
+    content.take(room).skip(int_usize(used)).for_each(|byte| *byte = 0);
 }
 
 /// When the content of an inode last changed.
@@ -414,6 +437,23 @@ mod tests {
             }
         }
         assert_eq!(stored((1 << 40, 3), false), [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn what_a_short_directory_no_longer_uses_is_blank() {
+        for (format, large, offset, from, to) in
+            [(LOCAL, 0, 4, 182, 208), (LOCAL, 0, 0, 182, 512), (EXTENTS, 0, 4, 192, 208), (EXTENTS, LARGE_COUNTS, 0, 208, 512)]
+        {
+            let mut raw = vec![9; 512];
+            (raw[5], raw[82]) = (format, offset);
+            put(&mut raw, 56, &6_u64.to_be_bytes());
+            put(&mut raw, 76, &1_u32.to_be_bytes());
+            put(&mut raw, 24, &2_u64.to_be_bytes());
+            put(&mut raw, FLAGS_2, &large.to_be_bytes());
+            settle(&mut raw, &Fate::Stays([9; 24]));
+            let blank = raw.iter().enumerate().skip(CORE_3).filter(|(_, byte)| **byte == 0).map(|(at, _)| at);
+            assert_eq!(blank.collect::<Vec<_>>(), (from..to).collect::<Vec<_>>(), "{format} {large} {offset}");
+        }
     }
 
     #[test]
