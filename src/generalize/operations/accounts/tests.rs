@@ -1,3 +1,5 @@
+//! Accounts that go, that stay, and what they leave behind.
+
 use super::super::trial::{after, drafted, is_left_alone, planned, wishes};
 use super::*;
 use crate::fs::testing::{Item, MemoryFileSystem};
