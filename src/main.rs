@@ -4,8 +4,10 @@ use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
 use vhdkit::cli::{self, Cli, Status};
+use vhdkit::fs::edit::is_guarded;
 
 fn main() -> ExitCode {
+    silence_guarded();
     match cli::run(&Cli::parse()) {
         Ok(status) => status.into(),
         // A reader that has seen enough, such as `head`, is not a failure.
@@ -16,4 +18,14 @@ fn main() -> ExitCode {
             Status::Failed.into()
         }
     }
+}
+
+/// Says nothing of panics that are caught and told as errors.
+fn silence_guarded() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_guarded() {
+            told(panic);
+        }
+    }));
 }

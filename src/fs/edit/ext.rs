@@ -19,14 +19,13 @@
 mod device;
 
 use self::device::{Clock, Device};
-use super::{Editor, NewFile};
+use super::{Editor, NewFile, guard};
 use crate::bytes::{Scratch, int_u64};
 use crate::fs::ext::writing::{Ground, Standing, Times};
 use crate::fs::{Error, NodeId, NodeKind};
 use fs_ext4::fs::Filesystem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// `i_flags`.
@@ -83,11 +82,11 @@ fn mount(device: &Arc<Device>, clock: &Arc<Clock>) -> Result<Filesystem, Error> 
 /// Calls the writer; its errors become ours, and if it should panic over what it was given, that is an error too.
 fn guarded<T>(device: &Device, call: impl FnOnce() -> Result<T, fs_ext4::error::Error>) -> Result<T, Error> {
     use fs_ext4::error::Error as Theirs;
-    let done = catch_unwind(AssertUnwindSafe(call));
+    let done = guard::guarded(call);
     if let Some(error) = device.failed() {
         return Err(error);
     }
-    let Ok(done) = done else { return Err(Error::Damaged("the writer gave up over what it found".to_owned())) };
+    let Some(done) = done else { return Err(Error::Damaged("the writer gave up over what it found".to_owned())) };
     done.map_err(|error| match error {
         Theirs::NoSpaceLeftOnDevice => Error::Full("no free blocks".to_owned()),
         Theirs::Corrupt(what) if what.contains("contiguous free run") => Error::Full("no free blocks in one piece".to_owned()),

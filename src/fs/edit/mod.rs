@@ -3,9 +3,13 @@
 //! The writers are crates, or modules of ours, that know their file system's allocation; nothing above knows which. Each refuses by name
 //! what it does not know, and none believes itself: whoever changes a file system opens the result with the reader of this crate, which
 //! shares no code with the writers of ext and XFS, and compares.
+//!
+//! The crates may panic over damaged metadata. That is caught and becomes an error, but Rust's panic hook has spoken by then, and it is the
+//! program's, not ours: a program that wants it silent asks [`is_guarded`] in its own hook.
 
 mod btrfs;
 mod ext;
+mod guard;
 mod xfs;
 
 use super::{Error, NodeId};
@@ -69,6 +73,12 @@ type Opener = (&'static str, fn(Arc<Scratch>) -> Result<Box<dyn Editor>, Error>)
 
 /// The file systems that can be changed, by blkid's name.
 static EDITORS: &[Opener] = &[("btrfs", btrfs::open), ("ext2", ext::open), ("ext3", ext::open), ("ext4", ext::open), ("xfs", xfs::open)];
+
+/// Whether this thread is inside a writer whose panics are caught and become errors: what a panic hook asks that is to be silent then.
+#[must_use]
+pub fn is_guarded() -> bool {
+    guard::is_guarded()
+}
 
 /// Opens a file system for changes; `kind` is what [`identify`](super::identify) calls it. `None` for kinds that are not changed.
 ///

@@ -21,14 +21,13 @@ mod device;
 use super::super::fields::{array, be16, be32, be64};
 use super::super::xfs::{BIG_TIME, CHECKSUM, CORE_3, Layout, cannot_write, put, seal, seconds};
 use super::super::{Error, NodeId};
-use super::{Editor, NewFile};
+use super::{Editor, NewFile, guard};
 use crate::bytes::{Scratch, int_usize};
 use device::Device;
 use fs_xfs::Filesystem;
 use fs_xfs::attr_write::XattrMode;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Access, content, status: the three times in the middle of a core; when it was made stands at its end.
@@ -105,10 +104,10 @@ impl fmt::Debug for Xfs {
 
 /// Lets the writer do something. What it does on damaged metadata that nobody thought of must not end the program.
 fn ask<T>(device: &Device, act: impl FnOnce() -> fs_xfs::Result<T>) -> Result<T, Error> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(device.failure().unwrap_or_else(|| of_writer(&error))),
-        Err(_panic) => Err(Error::Damaged("metadata that its writer stumbles over; run xfs_repair".to_owned())),
+    match guard::guarded(act) {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(error)) => Err(device.failure().unwrap_or_else(|| of_writer(&error))),
+        None => Err(Error::Damaged("metadata that its writer stumbles over; run xfs_repair".to_owned())),
     }
 }
 
