@@ -1,6 +1,7 @@
 //! Btrfs: what we call free and what we change, held against `btrfs check` and the kernel.
 //!
-//! What needs mkfs.btrfs, a kernel mount or an image that is not there is skipped loudly.
+//! What needs mkfs.btrfs, a kernel mount or an image that is not there is skipped loudly. Two layouts are changed; with `VHDKIT_FULL=1`
+//! all are, more often.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +18,9 @@
     missing_docs,
     reason = "a test may panic"
 )]
+
+#[path = "support/full.rs"]
+mod full;
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -248,6 +252,9 @@ const LAYOUTS: &[(&str, &str)] = &[
     ("group tree", "-O block-group-tree"),
 ];
 
+/// What is changed without `VHDKIT_FULL`.
+const DEFAULT: [&str; 2] = ["default", "old references"];
+
 /// A file system that mkfs.btrfs has filled; `None` where it cannot.
 fn filled(dir: &Path, options: &str) -> Option<PathBuf> {
     let (tree, image) = (dir.join("tree"), dir.join("image"));
@@ -363,7 +370,7 @@ fn apart(name: &str, fs: &dyn FileSystem, free: &[Range<u64>]) {
 #[test]
 fn what_is_free_can_be_overwritten() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, options) in LAYOUTS {
+    for (name, options) in full::rows(LAYOUTS, &DEFAULT, |(name, _)| name) {
         match filled(dir.path(), options) {
             Some(image) => overwritten(name, &image),
             None => eprintln!("SKIPPED: {name}: mkfs.btrfs does not know {options}"),
@@ -592,7 +599,7 @@ fn script(name: &str, image: &Path, steps: usize, next: &mut dyn FnMut(u64) -> u
 }
 
 fn rounds() -> u64 {
-    std::env::var("VHDKIT_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
+    std::env::var("VHDKIT_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(if full::full() { 2 } else { 1 })
 }
 
 fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
@@ -623,7 +630,7 @@ fn written_to(name: &str, image: &Path) {
 fn changes_leave_all_else_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let seeds: u64 = std::env::var("VHDKIT_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    for (name, options) in LAYOUTS {
+    for (name, options) in full::rows(LAYOUTS, &DEFAULT, |(name, _)| name) {
         for seed in seeds..seeds + rounds() {
             let Some(image) = filled(dir.path(), options) else {
                 eprintln!("SKIPPED: {name}: mkfs.btrfs does not know {options}");

@@ -1,7 +1,7 @@
 //! Changes to XFS, and its free space, against `xfs_repair`, `xfs_db`, the kernel and a second reader.
 //!
 //! File systems are filled by `mkfs.xfs` from a prototype, which needs no root, and by the kernel where it may mount. What needs a mount
-//! or a tool that is not there is skipped loudly.
+//! or a tool that is not there is skipped loudly. Two layouts are changed; with `VHDKIT_FULL=1` all are.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +18,9 @@
     missing_docs,
     reason = "a test may panic"
 )]
+
+#[path = "support/full.rs"]
+mod full;
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +52,9 @@ const OPTIONS: [(&str, &str); 10] = [
     ("no reflink", "-m reflink=0"),
     ("old", "-m rmapbt=0,reflink=0,bigtime=0,inobtcount=0,finobt=0 -i sparse=0"),
 ];
+
+/// What is changed without `VHDKIT_FULL`.
+const DEFAULT: [&str; 2] = ["default", "old"];
 
 /// Runs a command; its output, or `None` when it fails or is not there.
 fn run(program: &str, arguments: &[&str]) -> Option<String> {
@@ -517,7 +523,7 @@ fn what_mkfs_filled_is_changed() {
     }
     let dir = tempfile::tempdir().unwrap();
     let prototype = prototype(dir.path());
-    for (name, options) in OPTIONS {
+    for (name, options) in full::rows(&OPTIONS, &DEFAULT, |(name, _)| name) {
         let Some(image) = made(dir.path(), &prototype, options) else {
             eprintln!("SKIPPED: {name}: mkfs.xfs does not know {options}");
             continue;
@@ -641,7 +647,7 @@ fn what_the_kernel_filled_is_changed() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    for (name, options) in OPTIONS {
+    for (name, options) in full::rows(&OPTIONS, &DEFAULT, |(name, _)| name) {
         let image = dir.path().join("image");
         drop(fs::remove_file(&image));
         fs::File::create(&image).unwrap().set_len(320 * MIB).unwrap();
