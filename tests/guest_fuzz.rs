@@ -1,8 +1,9 @@
 //! Damaged operating systems through the whole pipeline: small healthy guests of every file system, damaged where their structures and their
 //! files lie, mostly with the checksums made right again.
 //!
-//! Beside what is promised of every disk (`fuzzing/promises.rs`): every tree is walked to its end, what the file system calls free lies under
-//! no file, what would be changed to make a template can be said or refused, and memory is bounded, which an allocator counts.
+//! Beside what is promised of every disk (`fuzzing/promises.rs`): every tree is walked to its end; a template of it can be made or is refused,
+//! twice the same; what is left out as free lies under no file, and without it all reads as before (`fuzzing/templates.rs`); and memory is
+//! bounded, which an allocator counts. A panic of a writer's is an error, and counted.
 //!
 //! The seeds are fixed: a failure names its case, and `VHDKIT_FUZZ_CASE` repeats it alone. `VHDKIT_FUZZ_ROUNDS` runs more of them.
 #![cfg(unix)]
@@ -35,6 +36,8 @@ mod linux_healthy;
 mod ready;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "fuzzing/templates.rs"]
+mod templates;
 
 use fuzzing::{Dice, Image, Kind, MIB, PATIENCE, damage};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -52,6 +55,8 @@ struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+/// Panics of the writers, which became errors.
+static GUARDED: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call goes to the system's allocator as it came; only numbers are kept beside it.
 unsafe impl GlobalAlloc for Counting {
@@ -79,10 +84,19 @@ fn the_promises_hold_for_damaged_guests() {
         let (name, seed) = case.rsplit_once('/').unwrap();
         (name.to_owned(), seed.parse().unwrap())
     });
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if vhdkit::fs::edit::is_guarded() {
+            GUARDED.fetch_add(1, Ordering::Relaxed);
+        } else {
+            told(panic);
+        }
+    }));
     let mut failures = Vec::new();
     for kind in guests::kinds() {
         let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
         let (mut slowest, mut largest) = (Duration::ZERO, 0);
+        GUARDED.store(0, Ordering::Relaxed);
         for seed in 0..=rounds {
             if only.as_ref().is_some_and(|(name, only)| name != kind.name || *only != seed) {
                 continue;
@@ -103,13 +117,15 @@ fn the_promises_hold_for_damaged_guests() {
             assert!(PEAK.load(Ordering::Relaxed) - before < MEMORY, "{}/{seed} took {largest} bytes", kind.name);
             assert!(slowest < PATIENCE, "{}/{seed} took {slowest:?}", kind.name);
         }
-        eprintln!("{:16} {tally:?}, slowest {slowest:?}, {} MiB at most", kind.name, largest as u64 / MIB);
+        let guarded = GUARDED.load(Ordering::Relaxed);
+        eprintln!("{:16} {tally:?}, slowest {slowest:?}, {} MiB at most, {guarded} panics of its writer", kind.name, largest as u64 / MIB);
     }
     assert!(failures.is_empty(), "VHDKIT_FUZZ_CASE={} repeats the first of {}: {failures:?}", failures[0], failures.len());
 }
 
 fn one(kind: &Kind, image: Image, dice: &mut Dice) -> &'static str {
-    let what = guests::walk(kind, &image);
+    guests::walk(kind, &image);
+    let what = templates::run(kind, &image);
     // The way to a written image reads all of it, twice: a part of the cases is enough.
     if dice.one_in(4) { fuzzing::promises::run(kind, image, dice) } else { what }
 }

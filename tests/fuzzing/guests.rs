@@ -14,9 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use vhdkit::bytes::{Bytes, read_vec};
-use vhdkit::facts::OsFamily;
 use vhdkit::fs::{FileSystem, NodeId, NodeKind};
-use vhdkit::generalize::{self, System, Wishes};
 
 /// Where the root file system begins.
 const ROOT: u64 = MIB;
@@ -126,27 +124,15 @@ fn prototype(directory: &Path) -> String {
     lines
 }
 
-/// Walks everything that can be reached, and says what would be changed.
-pub fn walk(kind: &Kind, image: &Image) -> &'static str {
+/// Walks everything that can be reached.
+pub fn walk(kind: &Kind, image: &Image) {
     let file: Bytes = Arc::new(image.clone());
     let inspected = look_at(&file, &kind.path, false);
-    let Some(inside) = &inspected.inside else { return "no disk" };
+    let Some(inside) = &inspected.inside else { return };
     for region in &inside.regions {
         if let Some(fs) = region.opened() {
             nodes(&**fs, region.bytes.size());
         }
-    }
-    let guest = inside.guests.iter().find(|guest| guest.family == OsFamily::Linux);
-    let (Some(guest), Some(os)) = (guest, inspected.facts.os.value()) else { return "no guest" };
-    let wishes = Wishes::default();
-    let Some(system) = System::new(&guest.tree, os, &wishes) else { return "no guest" };
-    match generalize::plan(&system) {
-        Ok(planned) => {
-            // Said twice, it is the same.
-            assert_eq!(Some(planned), generalize::plan(&system).ok());
-            "planned"
-        }
-        Err(_) => "cannot be planned",
     }
 }
 
