@@ -234,13 +234,13 @@ pub(super) struct Writing {
 /// Options of generalizing.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Generalizing {
-    /// Which operations: a list of names does only these, names with '-' before them are left out of the defaults; all, defaults
+    /// Operations to do, e.g. machine-id,host-name; with '-' in front all defaults but these, e.g. -logs; also: all, defaults
     #[arg(long, value_name = "LIST", value_parser = parse_operations, allow_hyphen_values = true)]
     pub(super) operations: Option<OperationList>,
-    /// Leave this account as it is, for every machine; repeatable
+    /// Keep this account, on every machine that is made from the template; repeatable
     #[arg(long, value_name = "NAME")]
     pub(super) keep_user: Vec<String>,
-    /// Remove this account with its home; repeatable
+    /// Remove this account, its home and what else is its own; repeatable
     #[arg(long, value_name = "NAME")]
     pub(super) remove_user: Vec<String>,
 }
@@ -248,10 +248,10 @@ pub(super) struct Generalizing {
 /// Options of trimming.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct Trimming {
-    /// Leave out what the guests' own file systems call free; so by default with generalizing
+    /// Leave out what the guests' own file systems call free; the default with generalizing
     #[arg(long, overrides_with = "no_trim")]
     pub(super) trim: bool,
-    /// Keep what the guests' own file systems call free
+    /// Keep what the guests' own file systems call free, with what was deleted there
     #[arg(long, overrides_with = "trim")]
     pub(super) no_trim: bool,
 }

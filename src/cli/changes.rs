@@ -10,7 +10,7 @@ use crate::generalize::{self, CannotApply, Planned, System, Unsuitable, Wishes};
 use crate::inspect::{Guest, Inside, Region, Stretch};
 use crate::prepare::{Changed, Step, count_data};
 use crate::report::{Generalization, InGuest};
-use crate::rules::{Subject, Target, judge};
+use crate::rules::{OFFLINE, Subject, Target, judge};
 use crate::trim::{self, Trimmed};
 use anyhow::Context;
 use std::collections::BTreeSet;
@@ -41,6 +41,8 @@ pub(super) struct Template {
     pub(super) wishes: Wishes,
     pub(super) planned: Planned,
     in_guest: Option<InGuest>,
+    /// Whether what is free is left out.
+    trims: bool,
     /// The file systems as they are then; none before the changes are made.
     regions: Vec<Region>,
 }
@@ -49,7 +51,8 @@ impl Template {
     /// The same for a report.
     pub(super) fn report<'a>(&'a self, command: &'a [String]) -> Generalization<'a> {
         let (disk, system) = (self.disk.as_str(), self.system.as_deref());
-        Generalization { disk, system, wishes: &self.wishes, planned: &self.planned, in_guest: self.in_guest.as_ref(), command }
+        let (wishes, planned, in_guest) = (&self.wishes, &self.planned, self.in_guest.as_ref());
+        Generalization { disk, system, wishes, planned, in_guest, trims: self.trims, command }
     }
 }
 
@@ -71,6 +74,7 @@ impl Changes {
             wishes: args.generalizing.wishes(),
             planned: Planned::default(),
             in_guest: None,
+            trims: args.trims(),
             regions: vec![],
         });
         // Whether the disk suits is asked here and nowhere else.
@@ -209,13 +213,15 @@ fn suitable<'a>(subject: &Subject<'_>, inside: &'a Inside) -> anyhow::Result<Res
     Ok(Err(InGuest { why, steps }))
 }
 
-/// What generalizes this guest in its machine, as the rule on the state lists it; nothing where it is generalized.
+/// What generalizes this guest in its machine, as the rule on the state lists it, without the way that is tried here; nothing where it is
+/// generalized.
 fn steps_in_guest(subject: &Subject<'_>) -> Vec<String> {
     let target = Target { state: Some(State::Generalized), ..Target::default() };
     let subject = Subject { facts: subject.facts, role: subject.role.clone(), lun: None, in_image: false };
     let outcomes = judge(&[subject], &target, &[]);
     let found = outcomes.findings.iter().find(|found| found.rule.code == STATE_RULE);
-    found.map(|found| found.finding.remedy.steps().to_vec()).unwrap_or_default()
+    let steps = found.map(|found| found.finding.remedy.steps()).unwrap_or_default();
+    steps.into_iter().filter(|step| step != OFFLINE).collect()
 }
 
 /// Fails where an account is named that the guest does not have.

@@ -32,7 +32,7 @@ pub struct DoneChange {
     /// `removed`, `emptied`, `truncated`, `rewritten` or `created`.
     pub action: String,
     /// Names that went with it, where it was removed or emptied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub names: Option<usize>,
 }
 

@@ -169,14 +169,7 @@ pub fn generalize(generalized: &Generalization<'_>, trim: &[Trimmed]) -> Value {
 fn generalization(one: &Generalization<'_>) -> [(String, Value); 5] {
     let change = |change: &crate::generalize::Change| {
         let (action, names) = action(change.action);
-        let mut value = json!({ "path": printable(&change.path), "action": action });
-        if let (Value::Object(value), Some(names)) = (&mut value, names) {
-            value.insert("names".to_owned(), json!(names));
-        }
-        if let Value::Object(value) = &mut value {
-            value.insert("why".to_owned(), json!(printable(&change.why)));
-        }
-        value
+        json!({ "path": printable(&change.path), "action": action, "names": names, "why": printable(&change.why) })
     };
     let operations = one.operations().map(|(operation, done)| {
         let changes: Vec<Value> = one.changes(operation.name).map(change).collect();

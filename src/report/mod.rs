@@ -87,6 +87,8 @@ pub struct Generalization<'a> {
     pub planned: &'a PlannedChanges,
     /// Why it must be generalized in the guest, where it must.
     pub in_guest: Option<&'a InGuest>,
+    /// Whether what is free is left out.
+    pub trims: bool,
     /// The command that asked, word for word, for options to be added to.
     pub command: &'a [String],
 }

@@ -30,7 +30,7 @@ mod word;
 
 pub use errors::{ERRORS, KnownError, errors, rules_saying};
 pub use finding::{Finding, Need, Place, Remedy};
-pub(crate) use image::generalize_windows;
+pub(crate) use image::{OFFLINE, generalize_windows};
 pub use judge::{Found, Outcome, Outcomes, Verdict, judge};
 pub(crate) use linux::generalize_steps::generalize_steps;
 pub(crate) use linux::{Distribution, Guest, people, provisioner, template};

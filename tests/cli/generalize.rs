@@ -150,7 +150,7 @@ fn a_template_has_nothing_left_to_do() {
         return;
     }
     let bench = Bench::new(&linux_healthy::generalized());
-    let ran = bench.ask(&["--operations", "machine-id"]).ended(0).said("nothing is left to generalize");
+    let ran = bench.ask(&["--operations", "machine-id"]).ended(0).said("nothing is left to generalize; nothing was written");
     assert_eq!(ran.err, "");
     let document = bench.ask(&["--operations", "machine-id", "--format", "json"]).ended(0).json();
     assert_eq!(document["verdict"], "nothing_to_do");
@@ -210,11 +210,37 @@ fn a_report_has_every_key_and_writes_nothing() {
     }
     let change = &all.iter().find(|one| one["name"] == "machine-id").unwrap()["changes"][0];
     assert_eq!((&change["path"], &change["action"]), (&json!("/etc/machine-id"), &json!("truncated")));
-    assert!(change["why"].as_str().is_some_and(|why| why.len() > 10) && change.get("names").is_none(), "{change}");
+    assert!(change["why"].as_str().is_some_and(|why| why.len() > 10) && change["names"].is_null(), "{change}");
+    let keys: Vec<&String> = change.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["path", "action", "names", "why"]);
     // Another operation alone leaves it as it is.
     let text = bench.ask(&["--operations", "machine-id"]).ended(0).said("- /etc/machine-id  truncated").said("machine-id  LG-06").out;
     assert!(text.lines().all(|line| line.chars().count() <= 80 || line.contains(bench.source.to_str().unwrap())), "{text}");
+    // The verdict first, and with it that nothing was written; at the end what to type.
+    assert!(text.starts_with(bench.source.to_str().unwrap()), "{text}");
+    assert!(text.contains(": can be generalized offline; nothing was") && text.contains("to write it: vhdkit generalize"), "{text}");
+    let kept = bench.ask(&["--operations", "machine-id", "--no-trim"]).ended(0).said("(--no-trim)").out;
+    assert!(!kept.contains("file systems call free") && !text.contains("--no-trim"), "{kept}");
+    bench.ask(&["--operations", "machine-id", "-q"]).ended(0).said("");
     assert_eq!(listing(bench.dir.path()), ["web.vhd"]);
+}
+
+#[test]
+fn a_machine_is_told_of_the_way_offline() {
+    if !able() {
+        return;
+    }
+    let bench = Bench::new(&linux_healthy::specialized());
+    let source = bench.source.to_str().unwrap();
+    let document = vhdkit(["check", source, "--as", "generalized", "--format", "json"]).ended(1).json();
+    let found = document["findings"].as_array().unwrap().iter().find(|one| one["code"] == "IMG008").unwrap();
+    assert_eq!(found["remedy"]["by"], "hand");
+    assert!(found["remedy"]["steps"][0].as_str().unwrap().contains("vhdkit prepare --generalize"), "{found}");
+    vhdkit(["explain", "LGN001"]).ended(0).said("cloud-init-state");
+    // Somebody has to decide, the report says so at once, and ends with commands that can be typed.
+    let ran = bench.ask(&["-v"]).ended(1).said("TO BE DECIDED before it is generalized; nothing was");
+    let commands: Vec<&str> = ran.out.lines().skip_while(|line| !line.starts_with("Decide for each")).skip(1).collect();
+    assert!(commands.join(" ").contains("--remove-user azureuser") && commands.join(" ").contains("--keep-user azureuser"), "{}", ran.out);
 }
 
 #[test]
@@ -240,9 +266,12 @@ fn a_dry_run_tells_what_the_run_does_and_a_second_run_does_nothing() {
     let manifest = &wet["manifest"];
     assert_eq!(manifest["disks"][0]["steps"][0], json!({ "step": "generalize", "operations": 1, "changes": 1 }));
     let done = &manifest["generalized"]["operations"][0];
-    assert_eq!(done["changes"], json!([{ "path": "/etc/machine-id", "action": "truncated" }]));
+    assert_eq!(done["changes"], json!([{ "path": "/etc/machine-id", "action": "truncated", "names": null }]));
     let made = Path::new(&out).join("web.vhd");
     vhdkit([Path::new("verify"), Path::new(&out)]).ended(0);
+    vhdkit([Path::new("recipe"), Path::new(&out)]).ended(0);
+    let args = ["--operations", "machine-id", "-o", &out, "--overwrite"];
+    bench.ask(&args).ended(0).said("next: vhdkit verify ").said("vhdkit recipe ");
     let id = vhdkit([Path::new("cat"), &made, Path::new("/etc/machine-id")]).ended(0).out;
     assert_eq!(id, "");
     // By the other command the same bytes come out.

@@ -121,6 +121,9 @@ disk.vhd  OS disk
   skipped   31 GiB (33285996544 bytes) that are empty
   allowed   GEN005
   waived    VHD020: known
+
+next: vhdkit verify out/
+      vhdkit recipe out/
 "#,
     ),
     (

@@ -5,7 +5,7 @@ use crate::generalize::{Action, Change, Operation};
 use crate::report::{Generalizable, Generalization, Look};
 use crate::trim::Trimmed;
 
-/// Paths of one reason that are shown unless all are asked for.
+/// Lines below an operation's name unless all are asked for.
 const SHOWN: usize = 4;
 /// Columns that a summary needs to stand beside its operation.
 const SUMMARY: usize = 30;
@@ -20,7 +20,7 @@ pub fn generalize(generalization: &Generalization<'_>, trim: &[Trimmed], look: &
         Generalizable::ToDecide => (Ink::Yellow, "TO BE DECIDED before it is generalized"),
         Generalizable::InGuest => (Ink::Red, "must be generalized in the guest"),
     };
-    page.flow(&[Ink::Bold.text(generalization.disk), plain(": ")], 2, &[ink.text(verdict)]);
+    page.flow(&[Ink::Bold.text(generalization.disk), plain(": ")], 2, &[ink.text(verdict), plain("; nothing was written")]);
     let changes = &generalization.planned.changes;
     let mut parts: Vec<String> = generalization.system.iter().map(|system| (*system).to_owned()).collect();
     if !changes.is_empty() {
@@ -33,6 +33,7 @@ pub fn generalize(generalization: &Generalization<'_>, trim: &[Trimmed], look: &
     }
     body(&mut page, generalization);
     trimmed(&mut page, trim);
+    untrimmed(&mut page, generalization);
     next(&mut page, generalization);
     page.text()
 }
@@ -83,26 +84,42 @@ pub(super) fn changes(page: &mut Page<'_>, generalization: &Generalization<'_>) 
         }
         page.blank();
         page.line(&[Ink::Bold.text(operation.name), plain("  "), Ink::Dim.text(operation.requirement)]);
-        let mut whys: Vec<&str> = Vec::new();
-        for change in &changes {
-            if !whys.contains(&change.why.as_str()) {
-                whys.push(&change.why);
+        let mut lines: Vec<Line<'_>> = Vec::new();
+        for (place, first) in changes.iter().enumerate() {
+            if changes.iter().take(place).any(|earlier| earlier.why == first.why) {
+                continue;
+            }
+            lines.push(Line::Why(&first.why));
+            lines.extend(changes.iter().filter(|change| change.why == first.why).map(|change| Line::Change(change)));
+        }
+        if !page.verbose() && lines.len() > SHOWN {
+            lines.truncate(SHOWN.saturating_sub(1));
+            // A reason says nothing without what it is the reason of.
+            if matches!(lines.last(), Some(Line::Why(_))) {
+                lines.pop();
             }
         }
-        for why in whys {
-            page.flow(&[plain("  ")], 2, &[Ink::Dim.text(why)]);
-            let own: Vec<&&Change> = changes.iter().filter(|change| change.why == why).collect();
-            // One more is shown where a line would say no more than that there is one more.
-            let most = if page.verbose() || own.len() <= SHOWN.saturating_add(1) { own.len() } else { SHOWN };
-            for change in own.iter().take(most) {
-                page.flow(&[plain("  - ")], 6, &[plain(glue(&change.path)), plain("  "), said(change.action)]);
+        let mut shown = 0_usize;
+        for line in lines {
+            match line {
+                Line::Why(why) => page.flow(&[plain("  ")], 2, &[Ink::Dim.text(why)]),
+                Line::Change(change) => {
+                    shown = shown.saturating_add(1);
+                    page.flow(&[plain("  - ")], 6, &[plain(glue(&change.path)), plain("  "), said(change.action)]);
+                }
             }
-            let more = own.len().saturating_sub(most);
-            if more > 0 {
-                page.flow(&[plain("  - ")], 4, &[Ink::Dim.text(format!("and {more} more; -v shows them"))]);
-            }
+        }
+        let more = changes.len().saturating_sub(shown);
+        if more > 0 {
+            page.flow(&[plain("  - ")], 4, &[Ink::Dim.text(format!("and {more} more; -v shows them"))]);
         }
     }
+}
+
+/// What is told below an operation's name.
+enum Line<'a> {
+    Why(&'a str),
+    Change(&'a Change),
 }
 
 fn said(action: Action) -> Span {
@@ -147,6 +164,16 @@ pub(super) fn trimmed(page: &mut Page<'_>, trimmed: &[Trimmed]) {
     page.table(2, &[], &rows);
 }
 
+/// That what is free is kept, where a template is made and that was asked for.
+pub(super) fn untrimmed(page: &mut Page<'_>, generalization: &Generalization<'_>) {
+    if generalization.trims || !generalization.verdict().goes() {
+        return;
+    }
+    page.blank();
+    let text = "Free space stays as it is (--no-trim): what was removed, now or earlier, can still be found in it";
+    page.flow(&[], 0, &[Ink::Yellow.text(text)]);
+}
+
 /// The command that goes on from here.
 pub(super) fn next(page: &mut Page<'_>, generalization: &Generalization<'_>) {
     let command: Vec<String> = generalization.command.iter().map(|word| quoted(word)).collect();
@@ -158,26 +185,46 @@ pub(super) fn next(page: &mut Page<'_>, generalization: &Generalization<'_>) {
         Generalizable::Possible | Generalizable::NothingToDo => {
             page.blank();
             let words: Vec<String> = command.iter().cloned().chain(["-o out/".to_owned()]).collect();
-            page.command(&Ink::Dim.text("nothing was written; next: "), &words);
+            page.command(&Ink::Dim.text("to write it: "), &words);
+            let also =
+                "The disk is then judged as check does it; whether something else stands in the way is told by --dry-run in place of -o.";
+            page.flow(&[], 0, &[Ink::Dim.text(also)]);
         }
-        Generalizable::ToDecide => {
-            page.blank();
-            page.flow(&[], 0, &[plain("Decide for each, as in")]);
-            // The first option of each, and the second: each by itself is a command that can be run.
-            for place in 0..2 {
-                let options = generalization.planned.problems.iter().map(|problem| problem.remedies.get(place));
-                let options: Option<Vec<&String>> = options.map(|one| one.filter(|one| one.starts_with("--"))).collect();
-                if let Some(options) = options {
-                    let words: Vec<String> = command.iter().chain(options).cloned().collect();
-                    page.command(&plain("  "), &words);
-                }
-            }
+        Generalizable::ToDecide => decide(page, generalization, &command),
+    }
+}
+
+/// What is to be done before it goes on, and the commands that decide what options can decide.
+fn decide(page: &mut Page<'_>, generalization: &Generalization<'_>, command: &[String]) {
+    let is_option = |remedy: &&String| remedy.starts_with("--");
+    let problems = &generalization.planned.problems;
+    let (options, by_hand): (Vec<_>, Vec<_>) =
+        problems.iter().partition(|problem| problem.remedies.first().is_some_and(|one| is_option(&one)));
+    page.blank();
+    if !by_hand.is_empty() {
+        let mut names: Vec<&str> = by_hand.iter().map(|problem| problem.operation).collect();
+        names.dedup();
+        let names = names.join(", ");
+        page.flow(&[], 0, &[plain(format!("See to this first, in the machine, as said above: {names}. Then type"))]);
+        if options.is_empty() {
+            page.command(&plain("  "), command);
+            return;
+        }
+    } else {
+        page.flow(&[], 0, &[plain("Decide for each, as in")]);
+    }
+    // The first option of each, and the second: each by itself is a command that can be run.
+    for place in 0..2 {
+        let chosen = options.iter().map(|problem| problem.remedies.get(place).filter(is_option));
+        if let Some(chosen) = chosen.collect::<Option<Vec<&String>>>() {
+            let words: Vec<String> = command.iter().chain(chosen).cloned().collect();
+            page.command(&plain("  "), &words);
         }
     }
 }
 
 /// A word as a POSIX shell reads it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let tame = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ',' | ':' | '@' | '%' | '=');
     if !word.is_empty() && word.chars().all(tame) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
@@ -233,6 +280,7 @@ mod tests {
         let wishes = Wishes::default();
         let command = ["vhdkit", "generalize", "my disk.vhd"].map(str::to_owned);
         let one = Generalization {
+            trims: true,
             disk: "my disk.vhd",
             system: Some("Debian GNU/Linux 12 (bookworm)"),
             wishes: &wishes,
@@ -274,21 +322,26 @@ mod tests {
         let name = OPERATIONS.first().unwrap().name;
         let text = told(&planned(&paths), None, &trim, false);
         let wanted = format!(
-            "my disk.vhd: can be generalized offline\n  Debian GNU/Linux 12 (bookworm) · 1 operation · 6 changes\n\n{name}  {}\n  {WHY}\n",
+            "my disk.vhd: can be generalized offline; nothing was written\n  Debian GNU/Linux 12 (bookworm) · 1 operation · 6 changes\n\n{name}  {}\n  {WHY}\n",
             OPERATIONS.first().unwrap().requirement
         );
         assert!(text.starts_with(&wanted), "{text}");
-        for words in ["\n  - /etc/a  truncated\n", "\n  - /var/c  emptied, 1204 names\n", "\n  - and 2 more; -v shows them\n"] {
+        for words in ["\n  - /etc/a  truncated\n", "\n  - and 4 more; -v shows them\n"] {
             assert!(text.contains(words), "no {words:?} in {text}");
         }
         assert!(text.contains("partition 1   ext4  3 GiB free; 5 MiB that are not zero are left out"), "{text}");
         assert!(text.contains("partition 15  vfat  kept as it is: its free clusters are not known"), "{text}");
-        assert!(text.ends_with("\nnothing was written; next: vhdkit generalize 'my disk.vhd' -o out/\n"), "{text}");
+        assert!(text.contains("\nto write it: vhdkit generalize 'my disk.vhd' -o out/\nThe disk is then judged"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
         let all = told(&planned(&paths), None, &trim, true);
-        assert!(all.contains("\n  - /f  removed, 3 names\n") && !all.contains("more;"), "{all}");
-        assert!(told(&planned(&paths[..5]), None, &[], false).contains("\n  - /e  created\n"));
-        assert!(told(&Planned::default(), None, &[], false).starts_with("my disk.vhd: nothing is left to generalize\n"));
+        assert!(
+            all.contains("\n  - /var/c  emptied, 1204 names\n") && all.contains("\n  - /f  removed, 3 names\n") && !all.contains("more;"),
+            "{all}"
+        );
+        assert!(told(&planned(&paths[..3]), None, &[], false).contains("\n  - /var/c  emptied, 1204 names\n"));
+        assert!(
+            told(&Planned::default(), None, &[], false).starts_with("my disk.vhd: nothing is left to generalize; nothing was written\n")
+        );
     }
 
     #[test]
@@ -316,9 +369,15 @@ mod tests {
         assert!(order.is_sorted(), "{text}");
         assert!(text.contains("\n  vhdkit generalize 'my disk.vhd' --remove-user ada --remove-user bob\n"), "{text}");
         assert!(text.contains("\n  vhdkit generalize 'my disk.vhd' --keep-user ada --keep-user bob\n"), "{text}");
-        // Where one of them is no option, there is no command that decides all.
-        planned.problems[0].remedies = vec!["userdel ada".to_owned()];
-        assert!(!told(&planned, None, &[], false).contains("'my disk.vhd' --"));
+        // What no option decides comes before the command that decides the rest.
+        planned.problems[0] =
+            Problem { operation: "ssh-host-keys", remedies: vec!["Install cloud-init".to_owned()], ..planned.problems[0].clone() };
+        let text = told(&planned, None, &[], false);
+        assert!(text.contains("\nSee to this first, in the machine, as said above: ssh-host-keys. Then type\n"), "{text}");
+        assert!(text.ends_with("' --remove-user bob\n  vhdkit generalize 'my disk.vhd' --keep-user bob\n"), "{text}");
+        planned.problems.truncate(1);
+        let text = told(&planned, None, &[], false);
+        assert!(text.ends_with(" Then type\n  vhdkit generalize 'my disk.vhd'\n"), "{text}");
     }
 
     #[test]
@@ -326,7 +385,7 @@ mod tests {
         let guest =
             InGuest { why: "partition 1 (btrfs) cannot be changed offline: no writer".to_owned(), steps: vec!["poweroff".to_owned(); 11] };
         let text = told(&planned(&[("/etc/a", Action::Truncated)]), Some(&guest), &[], false);
-        assert!(text.starts_with("my disk.vhd: must be generalized in the guest\n"), "{text}");
+        assert!(text.starts_with("my disk.vhd: must be generalized in the guest; nothing was written\n"), "{text}");
         assert!(text.contains("\n  1. poweroff\n") && text.contains("\n  11. poweroff\n") && !text.contains("/etc/a"), "{text}");
     }
 }

@@ -58,6 +58,9 @@ fn inside(page: &mut Page<'_>, prepared: &Prepared<'_>) {
         generalize::remaining(page, generalization);
     }
     generalize::trimmed(page, prepared.trimmed);
+    if let Some(generalization) = &prepared.generalization {
+        generalize::untrimmed(page, generalization);
+    }
 }
 
 fn not_generalized(page: &mut Page<'_>, prepared: &Prepared<'_>) {
@@ -184,6 +187,10 @@ fn written(page: &mut Page<'_>, prepared: &Prepared<'_>, manifest: &Manifest, di
     }
     accepted(page, manifest);
     inside(page, prepared);
+    page.blank();
+    let word = generalize::quoted(&directory);
+    page.command(&Ink::Dim.text("next: "), &["vhdkit verify".to_owned(), word.clone()]);
+    page.command(&Ink::Dim.text("      "), &["vhdkit recipe".to_owned(), word]);
 }
 
 /// What was accepted on the way to this image.

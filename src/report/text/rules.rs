@@ -1,6 +1,7 @@
 //! The rule book: a table of all rules, and one rule's page.
 
 use super::paint::{Ink, Page, Span, count, natural_width, plain};
+use crate::generalize::OPERATIONS;
 use crate::report::Look;
 use crate::rules::{KnownError, Profile, Rule, Severity};
 
@@ -56,6 +57,7 @@ pub fn explain(rule: &Rule, look: &Look) -> String {
         ("severity", Some(severities(rule))),
         ("profile", Some(rule.profile.to_string())),
         ("applies to", Some(rule.applies_to.to_owned())),
+        ("offline", offline(rule)),
         ("Azure says", rule.azure_error.map(|text| format!("\"{text}\""))),
     ];
     for (key, value) in facts {
@@ -67,6 +69,16 @@ pub fn explain(rule: &Rule, look: &Look) -> String {
     page.blank();
     page.line(&[Ink::Dim.text("source: "), Ink::Cyan.text(rule.source)]);
     page.text()
+}
+
+/// What cures it without the machine, where generalizing does.
+fn offline(rule: &Rule) -> Option<String> {
+    // A machine that is moved keeps what makes it this machine.
+    if rule.applies_to.contains("used as specialized") || !rule.applies_to.contains("Linux") && !rule.applies_to.contains("Debian") {
+        return None;
+    }
+    let names: Vec<&str> = OPERATIONS.iter().filter(|one| rule.rows().any(|row| row == one.requirement)).map(|one| one.name).collect();
+    (!names.is_empty()).then(|| format!("vhdkit prepare --generalize sees to it: {}", names.join(", ")))
 }
 
 /// The severity, in both profiles where they differ.

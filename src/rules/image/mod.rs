@@ -2,6 +2,7 @@
 
 use crate::facts::State;
 use crate::rules::{Advice, Elsewhere, Rule, Skip, Subject, Target};
+pub(crate) use state_mismatch::OFFLINE;
 
 pub(in crate::rules) mod disk_identity;
 mod expected;

@@ -1,9 +1,9 @@
 //! M-08: the installation is in the state that the image is for.
 
 use super::{demand_state, expected, generalize_windows};
-use crate::facts::{Fact, OsFacts, Role, State};
-use crate::rules::linux::Guest;
+use crate::facts::{DiskFacts, Fact, OsFacts, OsRoot, Role, State};
 use crate::rules::linux::generalize_steps::generalize_steps;
+use crate::rules::linux::{Distribution, Guest};
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
 
 pub(in crate::rules) static RULE: Rule = Rule {
@@ -36,8 +36,8 @@ vhdkit knows, the rule is undecided: neither the state nor the label, Windows or
 ## How to fix it
 
 Use the state that the disk has, or change the disk in its machine; the finding lists the steps for the guest at hand. Those of Windows
-end with `sysprep /generalize /oobe /shutdown /mode:vm`, those of Linux with `waagent -deprovision+user` or `cloud-init clean`. A
-specialized installation cannot be had back from a generalized one: keep a copy first, or start a machine from the image.",
+end with `sysprep /generalize /oobe /shutdown /mode:vm`, those of Linux contain `waagent -deprovision+user` or `cloud-init clean`. A Linux need not
+even run: `vhdkit prepare --generalize` makes a template of it offline, beside the disk. A specialized installation cannot be had back from a generalized one: keep a copy first, or start a machine from the image.",
     check: Check::Disk(check),
 };
 
@@ -126,10 +126,38 @@ fn generalize(subject: &Subject<'_>, os: &OsFacts, found: State) -> Vec<String> 
         return if found == State::Inconsistent { end_setup().into_iter().chain(steps).collect() } else { steps };
     }
     if let Some(linux) = os.linux.value() {
-        return generalize_steps(&Guest { os, linux });
+        let guest = Guest { os, linux };
+        let steps = generalize_steps(&guest);
+        let offline = is_changed_offline(subject.facts, &guest).then(|| OFFLINE.to_owned());
+        return offline.into_iter().chain(steps).collect();
     }
     vec!["generalize it in its machine with its own tools, shut it down, and export its disk again".to_owned()]
 }
+
+/// The way that needs no machine.
+pub(crate) const OFFLINE: &str = "vhdkit prepare --generalize makes the template offline, beside this disk, and 'vhdkit generalize' tells what it would change; or      without it, in the machine:";
+
+/// Whether the installation is one whose files can be changed offline: Ignition's are made templates otherwise, and not every file system
+/// can be written to.
+fn is_changed_offline(facts: &DiskFacts, guest: &Guest<'_>) -> bool {
+    let content = match guest.os.root.value() {
+        Some(OsRoot::Partition(number)) => facts
+            .partitions
+            .value()
+            .into_iter()
+            .flatten()
+            .find(|partition| partition.number == *number)
+            .and_then(|partition| partition.content.value()),
+        Some(OsRoot::Volume(name)) => {
+            facts.volumes.value().into_iter().flatten().find(|volume| volume.name == *name).and_then(|volume| volume.content.value())
+        }
+        None => None,
+    };
+    guest.distribution() != Distribution::Flatcar && content.is_some_and(|content| WRITABLE.contains(&content.kind.as_str()))
+}
+
+/// Kinds of file systems whose files can be changed offline.
+const WRITABLE: [&str; 5] = ["btrfs", "ext2", "ext3", "ext4", "xfs"];
 
 /// What comes first with a Windows whose setup did not end.
 fn end_setup() -> [String; 1] {
@@ -246,6 +274,25 @@ mod tests {
         }
         let steps = remedy(&in_state(Fact::Known(State::Inconsistent)), State::Specialized);
         assert!(steps[0].contains("ssh-keygen -A"), "{steps:#?}");
+    }
+
+    #[test]
+    fn a_linux_need_not_run() {
+        let kind = |kind: &str| {
+            specialized_linux(|f| {
+                let Some(OsRoot::Partition(number)) = known(&mut f.os).root.value().cloned() else { panic!("no partition") };
+                let root = known(&mut f.partitions).iter_mut().find(|one| one.number == number).unwrap();
+                known(&mut root.content).kind = kind.to_owned();
+            })
+        };
+        for (name, offline) in [("ext4", true), ("xfs", true), ("btrfs", true), ("f2fs", false)] {
+            let steps = remedy(&kind(name), State::Generalized);
+            assert_eq!(steps[0] == OFFLINE, offline, "{name}: {steps:#?}");
+            assert!(steps.iter().any(|step| step == "sudo -i"), "{steps:#?}");
+        }
+        let mut flatcar = kind("ext4");
+        known(&mut flatcar.os).id = Fact::Known("flatcar".to_owned());
+        assert_ne!(remedy(&flatcar, State::Generalized)[0], OFFLINE);
     }
 
     #[test]
