@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs all tests on a Debian machine, from nothing: installs the programs that tests compare with (only those that are missing, and only
-# where that needs no password), builds, tests, and says at the end what was skipped and why. Ends with cargo's status.
-# Set VHDKIT_NO_INSTALL=1 to install nothing.
+# where that needs no password), builds, tests, boots one disk that was generalized here (tests/boot.sh), and says at the end what was
+# skipped and why. Ends with cargo's status, or that of the boot.
+# Set VHDKIT_NO_INSTALL=1 to install nothing, and VHDKIT_IMAGES to a directory with a bootable A.raw, or to nothing to boot none.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 export DEBIAN_FRONTEND=noninteractive PATH="$PATH:/usr/sbin:/sbin:$HOME/.cargo/bin"
@@ -88,6 +89,108 @@ install_grammars() {
     fi
 }
 
+# What booting a disk needs. Other versions of QEMU's packages than the one that is here would remove it, so they come from its archive.
+boot_packages='qemu-system-x86_64 qemu-system-x86  xorriso xorriso  jq jq  python3 python3  unshare util-linux'
+build_packages='mmdebstrap mmdebstrap  arch-test arch-test  grub-mkimage grub-common  openssl openssl  ssh-keygen openssh-client
+    mmd mtools  sgdisk gdisk  mkfs.ext4 e2fsprogs  mkfs.fat dosfstools'
+# lacking PROGRAM PACKAGE ...: the packages of the programs that are not here.
+lacking() {
+    while [ $# -ge 2 ]; do
+        command -v "$1" >/dev/null 2>&1 || echo "$2"
+        shift 2
+    done | sort -u
+}
+# fetch PACKAGE ...: installs them, removing nothing.
+fetch() {
+    local as_root=() install=(apt-get install -qq -y --no-install-recommends --no-upgrade --no-remove) archive=() package qemu=() others=()
+    [ $# -gt 0 ] || return 0
+    [ -z "${VHDKIT_NO_INSTALL:-}" ] && command -v apt-get >/dev/null || return 1
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo -n true 2>/dev/null || return 1
+        as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+    fi
+    case $(dpkg-query -W -f '${Version}' qemu-utils 2>/dev/null) in *~bpo12+*) archive=(-t bookworm-backports) ;; esac
+    for package; do
+        case $package in qemu-*) qemu+=("$package") ;; *) others+=("$package") ;; esac
+    done
+    say "installing, for the boot: $*"
+    "${as_root[@]}" apt-get update -qq >/dev/null 2>&1 || true
+    [ ${#qemu[@]} -eq 0 ] || "${as_root[@]}" "${install[@]}" "${archive[@]}" "${qemu[@]}" >/dev/null 2>&1 || return 1
+    [ ${#others[@]} -eq 0 ] || "${as_root[@]}" "${install[@]}" "${others[@]}" >/dev/null 2>&1
+}
+
+# The disk to boot: one that is there, or one that is made in the background while the tests are built. Leaves its path in `disk`, or in
+# `no_boot` why there is none.
+disk='' no_boot='' making='' kept=target/images
+find_disk() {
+    local lacks build=../shared/images/build
+    if [ -n "${VHDKIT_IMAGES-}" ]; then
+        [ -f "$VHDKIT_IMAGES/A.raw" ] && disk=$VHDKIT_IMAGES/A.raw || no_boot="there is no A.raw in VHDKIT_IMAGES"
+        return
+    fi
+    [ -z "${VHDKIT_IMAGES+set}" ] || { no_boot="VHDKIT_IMAGES is empty"; return; }
+    for disk in ../images/A.raw "$kept/A.raw"; do
+        [ ! -f "$disk" ] || return
+    done
+    disk=''
+    if [ ! -f "$build/build-disks.sh" ]; then
+        no_boot="no bootable disk is here: set VHDKIT_IMAGES to a directory with an A.raw"
+        return
+    fi
+    [ "$(id -u)" -eq 0 ] || { no_boot="a bootable disk can be made by root only"; return; }
+    # shellcheck disable=SC2086  # words, in pairs
+    mapfile -t lacks < <(lacking $build_packages)
+    fetch "${lacks[@]}" || { no_boot="cannot be installed: ${lacks[*]}"; return; }
+    say "making a bootable disk in $kept meanwhile"
+    rm -rf "$kept/part"
+    mkdir -p "$kept/part"
+    # A process group of its own, so that all of it can be ended.
+    set -m
+    {
+        timeout --foreground 900 nice "$build/build-base.sh" "$kept/part" && timeout --foreground 600 nice "$build/build-disks.sh" "$kept/part" A \
+            && mv "$kept/part/A.raw" "$kept/A.raw"
+        made=$?
+        # The tree that it was made from is half a gigabyte.
+        rm -rf --one-file-system "$kept/part"
+        exit $made
+    } >"$kept/log" 2>&1 &
+    making=$!
+    set +m
+}
+
+# boot: generalizes the disk and boots it. What keeps it from being tried is said, and is no failure; what came out wrong is one.
+boot() {
+    local lacks firmware=uefi started=$SECONDS
+    if [ -n "$making" ]; then
+        say "waiting for the bootable disk"
+        wait "$making" && disk=$kept/A.raw || no_boot="no bootable disk could be made: $(tail -n 1 "$kept/log")"
+        making=''
+    fi
+    if [ -n "$disk" ]; then
+        # shellcheck disable=SC2086  # words, in pairs
+        mapfile -t lacks < <(lacking $boot_packages)
+        [ -f /usr/share/OVMF/OVMF_CODE_4M.fd ] || lacks+=(ovmf)
+        if ! fetch "${lacks[@]}"; then
+            # shellcheck disable=SC2086
+            mapfile -t lacks < <(lacking $boot_packages)
+            [ ${#lacks[@]} -eq 0 ] || no_boot="cannot be installed: ${lacks[*]}"
+        fi
+        [ -f /usr/share/OVMF/OVMF_CODE_4M.fd ] || firmware=bios
+    fi
+    if [ -n "$no_boot" ]; then
+        echo "skipped: booting a generalized disk: $no_boot"
+        return 0
+    fi
+    say "booting $disk, generalized, from $firmware"
+    timeout --kill-after 10 600 bash tests/boot.sh --vhdkit target/debug/vhdkit --firmware "$firmware" --limit 180 "$disk"
+    case $? in
+        0) say "a generalized disk came up as a machine of its own, in $((SECONDS - started)) s" ;;
+        2) echo "skipped: booting a generalized disk: it could not be tried, see above" ;;
+        3 | 124 | 137) echo "skipped: booting a generalized disk: it was still coming up after 180 s, so this machine is too slow or too busy" ;;
+        *) return 1 ;;
+    esac
+}
+
 install_peers
 install_grammars
 
@@ -106,8 +209,15 @@ if [ ! -f "$schema" ] && command -v curl >/dev/null; then
     rm -f "$schema.part"
 fi
 
+find_disk
+
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2317  # called by the trap
+finish() {
+    rm -f "$log"
+    [ -z "$making" ] || kill -- "-$making" 2>/dev/null || true
+}
+trap finish EXIT
 say "cargo test --locked"
 # Tests say what they skip on standard error, which cargo hides of tests that pass.
 cargo test --locked --no-fail-fast -- --show-output 2>&1 | tee "$log"
@@ -117,7 +227,11 @@ echo
 if grep -q '^SKIPPED' "$log"; then
     sed -nE 's/^SKIPPED:? /skipped: /p' "$log" | sort | uniq -c | sed -E 's/^ *1 //; s/^ *([0-9]+) (.*)$/\2 (\1 times)/'
 else
-    say "nothing was skipped"
+    say "no test was skipped"
 fi
 say "cargo test ended with status $status"
+if ! boot; then
+    say "a generalized disk did not come up as it should: see above"
+    [ "$status" -ne 0 ] || status=1
+fi
 exit "$status"
