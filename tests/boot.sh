@@ -190,19 +190,20 @@ P
 # What systemd tells of units that did not start and did not come up later either (sshd does where the Linux agent makes its keys), and
 # what stands for a boot that went no further.
 faults() {
-    sed -E 's/\x1b\[[0-9;]*[mK]//g; s/\r//g' "$work/serial" | awk '
+    # A name that is shortened on the console is told by its beginning.
+    sed -E 's/\x1b\[[0-9;]*[mK]//g; s/\r//g; s/…[^ ]*/…/' "$work/serial" | awk '
         match($0, /\[ *(FAILED|DEPEND|TIME) *\]/) && RSTART < 5 {
             line = substr($0, RSTART)
             unit = line
             sub(/.* (start|mount|for|up|out waiting for device) /, "", unit)
-            sub(/ .*/, "", unit)
+            sub(/( |…).*/, "", unit)
             if (!(unit in told)) order[++units] = unit
             told[unit] = line
         }
         match($0, /\[ *OK *\] (Started|Finished|Mounted|Stopped) /) {
             unit = substr($0, RSTART + RLENGTH)
-            sub(/ .*/, "", unit)
-            delete told[unit]
+            sub(/( |…).*/, "", unit)
+            for (name in told) if (index(name, unit) == 1 || index(unit, name) == 1) delete told[name]
         }
         /Kernel panic|Give root password|emergency mode|^\(initramfs\)|^grub rescue/ { print }
         END { for (i = 1; i <= units; i++) if (order[i] in told) print told[order[i]] }' | sort -u
