@@ -3,11 +3,12 @@
 pub(super) use super::choices::{DataDisk, DigestChoice, OperationList, ProfileChoice, RoleChoice, SeverityChoice, StateChoice};
 use super::choices::{parse_code, parse_data, parse_name, parse_operations, parse_waiver};
 use super::config::Settled;
-pub(super) use super::formats::{CheckFormat, Format, ReportFile, RulesFormat};
-use super::formats::{parse_plain_report, parse_report};
+pub(super) use super::formats::{CheckFormat, Format, InspectFormat, ReportFile, RulesFormat};
+use super::formats::{parse_disks_report, parse_plain_report, parse_report};
 use super::recipe::RecipeArgs;
 use crate::bytes::ByteSize;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 /// Tells whether VHD disks are ready for Azure, why not, and writes the ones that are.
@@ -118,6 +119,14 @@ pub(super) struct Opening {
     pub(super) deep: bool,
 }
 
+/// How many disks at a time.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Parallel {
+    /// Disks that are looked at at the same time, of several; by default as many as there are processors, at most 8
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroU16>,
+}
+
 /// `inspect`.
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -126,11 +135,13 @@ pub(super) struct InspectArgs {
     pub(super) disks: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) opening: Opening,
+    #[command(flatten)]
+    pub(super) parallel: Parallel,
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
+    pub(super) format: InspectFormat,
     /// Write the report to a file as well, e.g. json=disk.json; repeatable
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_plain_report)]
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_disks_report)]
     pub(super) report: Vec<ReportFile>,
 }
 
@@ -191,6 +202,8 @@ pub(super) struct CheckArgs {
     pub(super) asking: Asking,
     #[command(flatten)]
     pub(super) opening: Opening,
+    #[command(flatten)]
+    pub(super) parallel: Parallel,
     /// How to print
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub(super) format: CheckFormat,

@@ -1,20 +1,133 @@
 //! `vhdkit check`.
 
-use super::Status;
 use super::args::{CheckArgs, CheckFormat, Common, ReportFile};
 use super::disks::{self, Opened};
+use super::many::{self, Ended};
 use super::output::{self, Document, Wanted};
+use super::stream::Streams;
+use super::{Status, interrupt};
 use crate::facts::{DiskFacts, Role};
-use crate::report::{Checked, Unopened, json, junit, sarif, text};
+use crate::report::{Checked, Summary, Unopened, json, junit, sarif, text};
 use crate::rules::{Outcomes, Subject, Target, judge};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     disks::check_data(&args.disks, &args.asking)?;
     disks::check_parent_dirs(&args.opening)?;
     let paths = args.disks.iter().chain(args.asking.data.iter().map(|disk| &disk.path)).chain(&args.asking.settled.file);
     output::refuse_sources(&args.report, paths.map(PathBuf::as_path))?;
-    let mut status = Status::Ready;
+    if args.asking.data.is_empty() { side_by_side(args, common) } else { image(args, common) }
+}
+
+/// A disk that was judged by itself, and is open no more.
+#[derive(Debug)]
+struct Judged {
+    facts: DiskFacts,
+    outcomes: Outcomes,
+    image: Option<&'static str>,
+    parents: Vec<PathBuf>,
+}
+
+/// Judges a disk by itself.
+fn judged(path: &Path, args: &CheckArgs) -> Result<Judged, Unopened> {
+    let mut opened = disks::open(path, &args.opening).map_err(|error| disks::unopened(path, &error))?;
+    disks::take_role(&mut opened, None, &args.asking);
+    let subject = disks::subject(&opened, None, &args.asking);
+    let target = disks::target(&args.asking);
+    let image = image_kind(std::slice::from_ref(&subject), &target);
+    let outcomes = judge_all(&[subject], &target, &args.asking.waive);
+    let parents = opened.parents();
+    Ok(Judged { facts: opened.inspected.facts, outcomes, image, parents })
+}
+
+/// Disks that have nothing to do with each other, each told as soon as it and all before it are judged.
+fn side_by_side(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
+    let target = disks::target(&args.asking);
+    let waivers = &args.asking.settled.waivers;
+    let mut streams = Streams::new(common, args.format, &args.report);
+    let (mut status, mut summary) = (Status::Ready, Summary::default());
+    let mut kept: Vec<DiskFacts> = Vec::new();
+    let mut all = Outcomes { waivers: waivers.clone(), ..Outcomes::default() };
+    let mut kind = None;
+    let mut unopened: Vec<Unopened> = Vec::new();
+    let jobs = many::threads(args.parallel.jobs, args.disks.len());
+    let alone = args.disks.len() == 1;
+    let shared = args.clone();
+    let work = move |place: usize| shared.disks.get(place).map(|path| judged(path, &shared));
+    let ended = many::in_order(args.disks.len(), jobs, work, |_, result| {
+        let one = match result {
+            None => return Ok(()),
+            Some(Ok(one)) => one,
+            Some(Err(one)) => {
+                status = Status::Failed;
+                summary.unreadable = summary.unreadable.saturating_add(1);
+                output::complain(&one.reason);
+                streams.tell(|wanted| told_unopened(&one, wanted))?;
+                if streams.keeps() {
+                    unopened.push(one);
+                }
+                return Ok(());
+            }
+        };
+        output::refuse_sources(&args.report, one.parents.iter().map(PathBuf::as_path))?;
+        let outcomes = Outcomes { waivers: waivers.clone(), ..one.outcomes };
+        let checked = Checked { disks: &[&one.facts], outcomes: &outcomes, target: &target, image: one.image, luns: &[None] };
+        let first = Summary { unreadable: 0, ..summary }.disks() == 0;
+        streams.tell(|wanted| match wanted {
+            Wanted::Text(look) if first => Ok(text::check(&checked, look)),
+            Wanted::Text(look) => Ok(text::check_next(&checked, look)),
+            _ => Ok(json::line(&json::check(&checked)?)?),
+        })?;
+        status = status.max(checked.verdict().into());
+        summary.add(checked.verdict());
+        if streams.keeps() {
+            kind = one.image;
+            all.append(outcomes, kept.len());
+            kept.push(one.facts);
+        }
+        Ok(())
+    })?;
+    if ended == Ended::Stopped {
+        return Ok(interrupt::status());
+    }
+    streams.tell(|wanted| match wanted {
+        Wanted::Text(_) if alone => Ok(String::new()),
+        Wanted::Text(look) => Ok(text::summary_line(&summary, look)),
+        _ => Ok(json::line(&json::check_summary(&summary, status.code()))?),
+    })?;
+    let facts: Vec<&DiskFacts> = kept.iter().collect();
+    let luns = vec![None; facts.len()];
+    let image = kind.filter(|_| facts.len() == 1);
+    let checked = Checked { disks: &facts, outcomes: &all, target: &target, image, luns: &luns };
+    streams.finish(!facts.is_empty(), |wanted| document(&checked, &unopened, wanted))?;
+    Ok(status)
+}
+
+/// What the forms that grow say of a disk that could not be opened.
+fn told_unopened(one: &Unopened, wanted: Wanted<'_>) -> anyhow::Result<String> {
+    Ok(match wanted {
+        Wanted::Text(_) => String::new(),
+        _ => json::line(&json::unopened(one))?,
+    })
+}
+
+/// A report on everything.
+fn document(checked: &Checked<'_>, unopened: &[Unopened], wanted: Wanted<'_>) -> anyhow::Result<Document> {
+    Ok(match wanted {
+        Wanted::Text(look) => Document::Text(text::check(checked, look)),
+        Wanted::Json => Document::Json(json::check(checked)?),
+        Wanted::Jsonl => {
+            let status = Status::from(checked.verdict());
+            let end = json::check_summary(&Summary::of(checked), status.code());
+            Document::Text(json::line(&json::check(checked)?)? + &json::line(&end)?)
+        }
+        Wanted::Sarif => Document::Json(sarif::check(checked, unopened)),
+        Wanted::Junit => Document::Text(junit::check(checked, unopened)),
+    })
+}
+
+/// One image: an OS disk with its data disks, all open together.
+fn image(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let mut opened: Vec<(Opened, Option<u8>)> = Vec::new();
     let mut unopened: Vec<Unopened> = Vec::new();
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
@@ -22,22 +135,19 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
         match disks::open(path, &args.opening) {
             Ok(disk) => opened.push((disk, lun)),
             Err(error) => {
-                let reason = format!("{error:#}");
-                output::complain(&reason);
-                unopened.push(Unopened { path: path.to_string_lossy().into_owned(), reason });
-                status = Status::Failed;
+                let one = disks::unopened(path, &error);
+                output::complain(&one.reason);
+                unopened.push(one);
             }
         }
     }
-    // An image of which a disk is missing cannot be judged; disks side by side can, without the one.
-    if opened.is_empty() || (status == Status::Failed && !args.asking.data.is_empty()) {
+    // An image of which a disk is missing cannot be judged.
+    if !unopened.is_empty() {
         tell_unopened(args, common, &unopened)?;
         return Ok(Status::Failed);
     }
-    if !args.asking.data.is_empty() {
-        disks::check_parents(opened.iter().map(|(disk, _)| disk))?;
-        disks::join_each(&mut opened, |(disk, _)| &disk.inspected, |(disk, _)| &mut disk.inspected)?;
-    }
+    disks::check_parents(opened.iter().map(|(disk, _)| disk))?;
+    disks::join_each(&mut opened, |(disk, _)| &disk.inspected, |(disk, _)| &mut disk.inspected)?;
     for (disk, lun) in &mut opened {
         disks::take_role(disk, *lun, &args.asking);
     }
@@ -49,28 +159,25 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let facts: Vec<&DiskFacts> = subjects.iter().map(|subject| subject.facts).collect();
     let luns: Vec<Option<u8>> = subjects.iter().map(|subject| subject.lun).collect();
     let checked = Checked { disks: &facts, outcomes: &outcomes, target: &target, image: image_kind(&subjects, &target), luns: &luns };
-    output::reports(common, args.format, &args.report, |wanted| {
-        Ok(match wanted {
-            Wanted::Text(look) => Document::Text(text::check(&checked, look)),
-            Wanted::Json => Document::Json(json::check(&checked)?),
-            Wanted::Sarif => Document::Json(sarif::check(&checked, &unopened)),
-            Wanted::Junit => Document::Text(junit::check(&checked, &unopened)),
-        })
-    })?;
-    Ok(status.max(checked.verdict().into()))
+    output::reports(common, args.format, &args.report, |wanted| document(&checked, &unopened, wanted))?;
+    Ok(checked.verdict().into())
 }
 
 /// Where nothing can be judged, pipelines still read why: in the forms that have a place for it.
 fn tell_unopened(args: &CheckArgs, common: &Common, unopened: &[Unopened]) -> anyhow::Result<()> {
     let (target, outcomes) = (disks::target(&args.asking), Outcomes::default());
     let nothing = Checked { disks: &[], outcomes: &outcomes, target: &target, image: None, luns: &[] };
-    let machine = |format: CheckFormat| matches!(format, CheckFormat::Sarif | CheckFormat::Junit);
+    let machine = |format: CheckFormat| matches!(format, CheckFormat::Jsonl | CheckFormat::Sarif | CheckFormat::Junit);
     let files: Vec<ReportFile> = args.report.iter().filter(|file| machine(file.format)).cloned().collect();
     output::reports(common, args.format, &files, |wanted| {
         Ok(match wanted {
             Wanted::Text(_) | Wanted::Json => Document::Text(String::new()),
-            Wanted::Sarif => Document::Json(sarif::check(&nothing, unopened)),
-            Wanted::Junit => Document::Text(junit::check(&nothing, unopened)),
+            Wanted::Jsonl => {
+                let lines: Vec<String> = unopened.iter().map(|one| json::line(&json::unopened(one))).collect::<Result<_, _>>()?;
+                let summary = Summary { unreadable: unopened.len(), ..Summary::default() };
+                Document::Text(lines.concat() + &json::line(&json::check_summary(&summary, Status::Failed.code()))?)
+            }
+            other => document(&nothing, unopened, other)?,
         })
     })
 }

@@ -6,6 +6,7 @@ use crate::bytes::{Bytes, HostFile, printable};
 use crate::container::{ParentSearch, Source};
 use crate::facts::{Fact, Role};
 use crate::inspect::{self, Inspected, Options};
+use crate::report::Unopened;
 use crate::rules::{Subject, Target};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,11 @@ impl Opened {
     /// The files that the disk is made of: its own and its parents'.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(self.path.as_path()).chain(self.inspected.container.parents.iter().map(|parent| parent.path.as_path()))
+    }
+
+    /// The files of its parents.
+    pub(super) fn parents(&self) -> Vec<PathBuf> {
+        self.inspected.container.parents.iter().map(|parent| parent.path.clone()).collect()
     }
 
     /// Fails when the disk, or a parent of it, was changed since it was opened.
@@ -53,6 +59,11 @@ pub(super) fn shown(path: &Path) -> String {
 /// `prepare` 1030 against 956 on tmpfs. `verify` loses least, 1003 against 960 on tmpfs and 836 against 813 on ext4.
 pub(super) fn verify_access(common: &Common) -> Access {
     if common.no_mmap { Access::Positional } else { Access::Mapped }
+}
+
+/// A disk that could not be opened, for reports.
+pub(super) fn unopened(path: &Path, error: &anyhow::Error) -> Unopened {
+    Unopened { path: path.to_string_lossy().into_owned(), reason: format!("{error:#}") }
 }
 
 /// Opens and inspects a disk; `with` may hold parts of its volumes and file systems.

@@ -12,6 +12,17 @@ pub(super) enum Format {
     Json,
 }
 
+/// How disks are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum InspectFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For programs: a line of JSON for each disk, as soon as it is known
+    Jsonl,
+}
+
 /// How verdicts are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(super) enum CheckFormat {
@@ -19,6 +30,8 @@ pub(super) enum CheckFormat {
     Text,
     /// For programs
     Json,
+    /// For programs: a line of JSON for each disk, as soon as it is known
+    Jsonl,
     /// For code scanners: SARIF 2.1.0
     Sarif,
     /// For pipelines that show tests: JUnit's XML
@@ -30,6 +43,16 @@ impl From<Format> for CheckFormat {
         match format {
             Format::Text => Self::Text,
             Format::Json => Self::Json,
+        }
+    }
+}
+
+impl From<InspectFormat> for CheckFormat {
+    fn from(format: InspectFormat) -> Self {
+        match format {
+            InspectFormat::Text => Self::Text,
+            InspectFormat::Json => Self::Json,
+            InspectFormat::Jsonl => Self::Jsonl,
         }
     }
 }
@@ -56,7 +79,7 @@ pub(super) struct ReportFile {
 pub(super) fn parse_report(text: &str) -> Result<ReportFile, String> {
     let (format, path) = text.split_once('=').ok_or("write FORMAT=FILE, for example json=check.json")?;
     let known = CheckFormat::from_str(format, true);
-    let format = known.map_err(|_unknown| format!("'{format}' is not a format: text, json, sarif or junit"))?;
+    let format = known.map_err(|_unknown| format!("'{format}' is not a format: text, json, jsonl, sarif or junit"))?;
     if path.is_empty() {
         return Err("the file is missing after '='".to_owned());
     }
@@ -67,10 +90,22 @@ pub(super) fn parse_report(text: &str) -> Result<ReportFile, String> {
 }
 
 /// As [`parse_report`], for commands that give no verdict.
+pub(super) fn parse_disks_report(text: &str) -> Result<ReportFile, String> {
+    let file = parse_report(text)?;
+    match file.format {
+        CheckFormat::Text | CheckFormat::Json | CheckFormat::Jsonl => Ok(file),
+        CheckFormat::Sarif | CheckFormat::Junit => {
+            Err("sarif and junit tell verdicts, which only check gives: text, json or jsonl".to_owned())
+        }
+    }
+}
+
+/// As [`parse_report`], for commands that work on one image.
 pub(super) fn parse_plain_report(text: &str) -> Result<ReportFile, String> {
     let file = parse_report(text)?;
     match file.format {
         CheckFormat::Text | CheckFormat::Json => Ok(file),
+        CheckFormat::Jsonl => Err("jsonl tells disks line by line, which only inspect and check do: text or json".to_owned()),
         CheckFormat::Sarif | CheckFormat::Junit => Err("sarif and junit tell verdicts, which only check gives: text or json".to_owned()),
     }
 }

@@ -51,6 +51,13 @@ pub(super) fn defer() -> Arc<AtomicBool> {
     }
 }
 
+/// From here on a signal ends the process at once again.
+pub(super) fn at_once() {
+    if let Some(signals) = SIGNALS.get() {
+        signals.at_once.store(true, Ordering::SeqCst);
+    }
+}
+
 /// The status of a run that was asked to stop.
 pub(super) fn status() -> Status {
     let number = SIGNALS.get().map_or(0, |signals| signals.number.load(Ordering::SeqCst));

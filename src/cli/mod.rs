@@ -12,6 +12,7 @@ mod generalize;
 mod image;
 mod inspect;
 mod interrupt;
+mod many;
 mod nearest;
 mod output;
 mod prepare;
@@ -19,6 +20,7 @@ mod progress;
 mod recipe;
 mod rules;
 mod status;
+mod stream;
 mod verify;
 mod writing;
 

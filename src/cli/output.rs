@@ -20,6 +20,11 @@ pub(super) fn look(common: &Common) -> Look {
     Look { color, width: if terminal { columns() } else { 80 }, verbose: common.verbose }
 }
 
+/// How text in files looks.
+pub(super) fn in_file(common: &Common) -> Look {
+    Look { color: false, width: 80, verbose: common.verbose }
+}
+
 fn dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
@@ -68,7 +73,7 @@ pub(super) fn report(
     reports(common, format.into(), files, |wanted| match wanted {
         Wanted::Text(look) => Ok(Document::Text(text(look))),
         Wanted::Json => Ok(Document::Json(json()?)),
-        Wanted::Sarif | Wanted::Junit => anyhow::bail!("there is no such report of this command"),
+        Wanted::Jsonl | Wanted::Sarif | Wanted::Junit => anyhow::bail!("there is no such report of this command"),
     })
 }
 
@@ -78,15 +83,18 @@ pub(super) enum Wanted<'a> {
     /// Text, and how it should look.
     Text(&'a Look),
     Json,
+    /// A line of JSON for each disk, and one at the end.
+    Jsonl,
     Sarif,
     Junit,
 }
 
 impl<'a> Wanted<'a> {
-    fn new(format: CheckFormat, look: &'a Look) -> Self {
+    pub(super) fn new(format: CheckFormat, look: &'a Look) -> Self {
         match format {
             CheckFormat::Text => Self::Text(look),
             CheckFormat::Json => Self::Json,
+            CheckFormat::Jsonl => Self::Jsonl,
             CheckFormat::Sarif => Self::Sarif,
             CheckFormat::Junit => Self::Junit,
         }
@@ -107,10 +115,21 @@ pub(super) fn reports(
     files: &[ReportFile],
     make: impl Fn(Wanted<'_>) -> anyhow::Result<Document>,
 ) -> anyhow::Result<()> {
-    let in_file = Look { color: false, width: 80, verbose: common.verbose };
+    let shown = Some(format).filter(|format| *format != CheckFormat::Text || !common.quiet);
+    documents(shown, files, &in_file(common), &look(common), make)
+}
+
+/// As [`reports`], on standard output only where it is wanted.
+pub(super) fn documents(
+    format: Option<CheckFormat>,
+    files: &[ReportFile],
+    in_file: &Look,
+    on_screen: &Look,
+    make: impl Fn(Wanted<'_>) -> anyhow::Result<Document>,
+) -> anyhow::Result<()> {
     let mut failed: Vec<String> = Vec::new();
     for file in files {
-        let content = match make(Wanted::new(file.format, &in_file))? {
+        let content = match make(Wanted::new(file.format, in_file))? {
             Document::Text(text) => text,
             Document::Json(value) => serde_json::to_string_pretty(&value)? + "\n",
         };
@@ -118,8 +137,8 @@ pub(super) fn reports(
             failed.push(format!("{error:#}"));
         }
     }
-    if format != CheckFormat::Text || !common.quiet {
-        match make(Wanted::new(format, &look(common)))? {
+    if let Some(format) = format {
+        match make(Wanted::new(format, on_screen))? {
             Document::Text(text) => print(&text)?,
             Document::Json(value) => print_json(&value)?,
         }
@@ -153,7 +172,7 @@ pub(super) fn refuse_sources<'a>(files: &[ReportFile], sources: impl Iterator<It
 }
 
 /// The directory that a file stands in.
-fn directory(path: &Path) -> &Path {
+pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -1,6 +1,6 @@
 //! For programs: the documents of the contract.
 
-use super::{Checked, Generalization, Prepared, Stage, VerifiedImage};
+use super::{Checked, Generalization, Prepared, Stage, Summary, Unopened, VerifiedImage};
 use crate::bytes::printable;
 use crate::facts::{DiskFacts, json};
 use crate::generalize::Operation;
@@ -105,6 +105,48 @@ fn outcomes(checked: &Checked<'_>) -> Value {
         json!({ "code": outcome.rule.code, "outcome": word, "disk": outcome.disk, "reason": reason })
     };
     checked.outcomes.outcomes.iter().map(one).collect()
+}
+
+/// A line of JSON: a document without spaces between its parts.
+///
+/// # Errors
+///
+/// None in practice.
+pub fn line(document: &Value) -> Result<String, Error> {
+    serde_json::to_string(document).map(|text| text + "\n")
+}
+
+/// The line of a disk that could not be opened.
+#[must_use]
+pub fn unopened(disk: &Unopened) -> Value {
+    let mut document = json::head();
+    document.insert("error".to_owned(), json!({ "path": printable(&disk.path), "message": printable(&disk.reason) }));
+    Value::Object(document)
+}
+
+/// The last line of `check`: how many disks came to which verdict, and the exit status.
+#[must_use]
+pub fn check_summary(summary: &Summary, status: u8) -> Value {
+    let counts = json!({
+        "disks": summary.disks(),
+        "ready": summary.ready,
+        "not_ready": summary.not_ready,
+        "undecided": summary.undecided,
+        "unreadable": summary.unreadable,
+        "status": status,
+    });
+    let mut document = json::head();
+    document.insert("summary".to_owned(), counts);
+    Value::Object(document)
+}
+
+/// The last line of `inspect`.
+#[must_use]
+pub fn inspect_summary(read: usize, unreadable: usize, status: u8) -> Value {
+    let mut document = json::head();
+    let counts = json!({ "disks": read.saturating_add(unreadable), "read": read, "unreadable": unreadable, "status": status });
+    document.insert("summary".to_owned(), counts);
+    Value::Object(document)
 }
 
 /// `prepare`: as `check`, then the plan, and the manifest where one was written.

@@ -55,6 +55,45 @@ pub struct Unopened {
     pub reason: String,
 }
 
+/// How many disks came to which verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Ready.
+    pub ready: usize,
+    /// Not ready.
+    pub not_ready: usize,
+    /// Undecided.
+    pub undecided: usize,
+    /// Not opened, and so in no verdict.
+    pub unreadable: usize,
+}
+
+impl Summary {
+    /// Of disks that were judged.
+    #[must_use]
+    pub fn of(checked: &Checked<'_>) -> Self {
+        let mut summary = Self::default();
+        (0..checked.disks.len()).for_each(|place| summary.add(checked.outcomes.verdict(checked.target, Some(place))));
+        summary
+    }
+
+    /// Counts one more verdict.
+    pub fn add(&mut self, verdict: Verdict) {
+        let number = match verdict {
+            Verdict::Ready => &mut self.ready,
+            Verdict::NotReady => &mut self.not_ready,
+            Verdict::Undecided => &mut self.undecided,
+        };
+        *number = number.saturating_add(1);
+    }
+
+    /// All disks.
+    #[must_use]
+    pub fn disks(&self) -> usize {
+        [self.ready, self.not_ready, self.undecided, self.unreadable].into_iter().fold(0, usize::saturating_add)
+    }
+}
+
 /// A waiver that has expired, in a sentence.
 fn waiver_told(waiver: &Waiver) -> String {
     let Waiver { code, reason, .. } = waiver;

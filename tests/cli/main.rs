@@ -34,6 +34,7 @@ mod files;
 mod generalize;
 mod image;
 mod interrupts;
+mod many;
 mod prepare;
 mod reports;
 mod surface;

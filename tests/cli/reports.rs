@@ -208,7 +208,7 @@ fn only_check_speaks_sarif_and_junit() {
     let bench = Bench::new();
     for format in ["sarif", "junit"] {
         for args in [&["inspect", "fixed.vhd"][..], &["prepare", "fixed.vhd", "--role", "data", "-o", "out"], &["verify", "."]] {
-            let ran = bench.run(&[args, &["--format", format]].concat()).ended(2).complained("[possible values: text, json]");
+            let ran = bench.run(&[args, &["--format", format]].concat()).ended(2).complained("[possible values: text, json");
             assert_eq!(ran.out, "");
         }
         let report = format!("{format}=a.out");

@@ -30,14 +30,15 @@ const WRITING: &[&str] = &[
     "--allow <CODE>",
     "--allow-undecided",
 ];
+const JOBS: &[&str] = &["--jobs <N>"];
 const FORMAT: &[&str] = &["--format"];
 const REPORT: &[&str] = &["--report <FORMAT=FILE>"];
 
 #[test]
 fn help_of_every_command_lists_every_option_and_fits_a_terminal() {
     let own: &[(&str, &[&[&str]])] = &[
-        ("inspect", &[OPENING, FORMAT, REPORT, &["<DISK>..."]]),
-        ("check", &[OPENING, WANTED, ASKING, FORMAT, REPORT, &["<DISK>..."]]),
+        ("inspect", &[OPENING, JOBS, FORMAT, REPORT, &["<DISK>..."]]),
+        ("check", &[OPENING, JOBS, WANTED, ASKING, FORMAT, REPORT, &["<DISK>..."]]),
         ("prepare", &[OPENING, WANTED, ASKING, WRITING, GENERALIZING, FORMAT, REPORT, &["<DISK>", "--generalize"]]),
         ("generalize", &[OPENING, ASKING, WRITING, GENERALIZING, FORMAT, REPORT, &["[DISK]", "--list-operations"]]),
         ("verify", &[FORMAT, &["<DIR>"]]),

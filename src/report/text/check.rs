@@ -4,12 +4,30 @@ use super::paint::{Ink, Page, Span, count, glue, plain};
 use super::{dotted, summary};
 use crate::bytes::printable;
 use crate::facts::{DiskFacts, Role, State};
-use crate::report::{Checked, Look, waiver_told};
+use crate::report::{Checked, Look, Summary, waiver_told};
 use crate::rules::{Found, Outcome, Place, Profile, Remedy, Severity, Skip, Verdict, WaiverState};
 
 /// `check`.
 #[must_use]
 pub fn check(checked: &Checked<'_>, look: &Look) -> String {
+    told(checked, look, true)
+}
+
+/// As [`check`], for a disk after the first of several that are told one by one: what concerns all of them was said.
+#[must_use]
+pub fn check_next(checked: &Checked<'_>, look: &Look) -> String {
+    told(checked, look, false)
+}
+
+/// How many of the disks are ready, in a line.
+#[must_use]
+pub fn summary_line(summary: &Summary, look: &Look) -> String {
+    let mut page = Page::new(look);
+    totals(&mut page, summary);
+    page.text()
+}
+
+fn told(checked: &Checked<'_>, look: &Look, first: bool) -> String {
     let mut page = Page::new(look);
     let alone = checked.disks.len() == 1;
     let image = Part::of(checked, |about| about.is_none());
@@ -25,7 +43,7 @@ pub fn check(checked: &Checked<'_>, look: &Look) -> String {
         verdict(&mut page, &name, checked.outcomes.verdict(checked.target, Some(place)));
         let what = summary(facts).into_iter().map(|(_, part)| Ink::Dim.text(glue(part))).collect();
         page.flow(&[plain("  ")], 2, &dotted(what));
-        if place == 0 {
+        if first && place == 0 {
             expired(&mut page, checked);
         }
         // Rules over the image are told with its only disk, or before all of them.
@@ -38,7 +56,7 @@ pub fn check(checked: &Checked<'_>, look: &Look) -> String {
     if alone {
         return page.text();
     }
-    totals(&mut page, checked);
+    totals(&mut page, &Summary::of(checked));
     if let Some(first) = checked.disks.first().filter(|_| is_image) {
         next(&mut page, checked, &Part::of(checked, |_| true), first);
     }
@@ -360,17 +378,20 @@ fn quoted(path: &str) -> String {
 }
 
 /// The last lines over several disks.
-fn totals(page: &mut Page<'_>, checked: &Checked<'_>) {
-    if checked.disks.is_empty() {
+fn totals(page: &mut Page<'_>, summary: &Summary) {
+    let all = summary.disks();
+    if all == 0 {
         return;
     }
-    let number =
-        |wanted: Verdict| (0..checked.disks.len()).filter(|place| checked.outcomes.verdict(checked.target, Some(*place)) == wanted).count();
-    let words =
-        [(Verdict::Ready, "ready", Ink::Green), (Verdict::NotReady, "not ready", Ink::Red), (Verdict::Undecided, "undecided", Ink::Yellow)];
-    let parts = words.into_iter().map(|(verdict, word, ink)| (number(verdict), word, ink)).filter(|(number, ..)| *number > 0);
+    let words = [
+        (summary.ready, "ready", Ink::Green),
+        (summary.not_ready, "not ready", Ink::Red),
+        (summary.undecided, "undecided", Ink::Yellow),
+        (summary.unreadable, "could not be read", Ink::Red),
+    ];
+    let parts = words.into_iter().filter(|(number, ..)| *number > 0);
     let parts = parts.map(|(number, word, ink)| ink.text(glue(format!("{number} {word}")))).collect();
-    let mut body = vec![Ink::Bold.text(format!("{}: ", count(checked.disks.len(), "disk")))];
+    let mut body = vec![Ink::Bold.text(format!("{}: ", count(all, "disk")))];
     body.extend(dotted(parts));
     page.blank();
     page.flow(&[], 2, &body);

@@ -19,7 +19,7 @@ mod verify;
 #[cfg(test)]
 mod wide;
 
-pub use check::check;
+pub use check::{check, check_next, summary_line};
 pub use generalize::{generalize, operations};
 pub use inspect::inspect;
 pub use prepare::prepare;
