@@ -597,7 +597,35 @@ def linux_partition(disk):
     return None
 
 
-CASES = ["inspect", "prepare", "sparse", "guest", "image", "generalize"]
+def case_many(options, table, directory):
+    """Many small disks in one run, one after the other and two at a time, beside one qemu-img info for each."""
+    rounds = 3 if options.quick else max(5, options.rounds)
+    source = os.path.join(directory, "many.vhd")
+    small_disk(source, 40 * MIB, 18)
+    paths = []
+    for count in (1, 10, 100) if options.quick else (1, 10, 100, 1000):
+        while len(paths) < count:
+            paths.append(os.path.join(directory, f"many-{len(paths):04}.vhd"))
+            # Files of their own, as they would be; only what stands in the cache is read either way.
+            shutil.copyfile(source, paths[-1])
+        names = f"{count} disk{'s' if count > 1 else ''} of 40 MiB"
+        check = [options.vhdkit, "check", "--role", "data", "--format", "jsonl"]
+        commands = {
+            "one": [[*check, "-j1", *paths]],
+            "two": [[*check, "-j2", *paths]],
+            "info": [["qemu-img", "info", path] for path in paths],
+        }
+        found = alternate(commands, rounds)
+        table.ratio(f"check -j1, {names}", found["one"], found["info"], 1.0)
+        table.ratio(f"check -j2, {names}", found["two"], found["info"], 1.0)
+        if count > 1:
+            table.ratio(f"check -j2, {names}, beside -j1 (peer)", found["two"], found["one"], 0.7)
+        table.limit(f"check -j2, {names}: peak RSS", peak([*check, "-j2", *paths]) * KIB, 48 * MIB)
+    for path in (source, *paths):
+        os.unlink(path)
+
+
+CASES = ["inspect", "many", "prepare", "sparse", "guest", "image", "generalize"]
 
 
 def main():
@@ -623,6 +651,8 @@ def main():
             print(f"running  {name}", file=sys.stderr)
             if name == "inspect":
                 case_inspect(options, table, directory)
+            elif name == "many":
+                case_many(options, table, directory)
             elif name == "prepare":
                 case_prepare(options, table, directory, directory)
                 if options.disk:
