@@ -4,7 +4,7 @@
 //! regions ─space─→ what each calls free, held against every file that can be reached
 //!         ─group─→ extents that no logical volume uses
 //!         ─claim─→ nothing of regions that claim the same bytes
-//!         ─Region::on_disks─→ bytes of the disks, in whole pages ─tally─→ how many are not zero
+//!         ─Region::on_disks─→ bytes of the disks ─tally─→ how many are not zero
 //! ```
 //!
 //! Only what is known to be free is dropped. Where anything about a region is not in order, or not known, nothing of it is, and the reason
@@ -22,7 +22,7 @@ use crate::inspect::{Place, Region};
 use claim::Claims;
 use std::ops::Range;
 
-/// Pages: holes of files and of images are made of whole ones, so ranges are rounded inward to them.
+/// Pages, in which what is not zero is counted: holes of files and of images are made of whole ones.
 const PAGE: u64 = 4096;
 
 /// What was found free on one region.
@@ -34,7 +34,7 @@ pub struct Trimmed {
     pub kind: String,
     /// What may be dropped: which of the disks given, and bytes of it; or why nothing may.
     pub free: Result<Vec<(usize, Range<u64>)>, String>,
-    /// Bytes that may be dropped: whole pages of 4096.
+    /// Bytes that may be dropped.
     pub free_bytes: u64,
     /// Bytes among them that are not zero, counted in pieces of 4096.
     pub dropped_bytes: u64,
@@ -131,7 +131,7 @@ fn on_disks(region: &Region, free: &[Range<u64>]) -> Result<Vec<(usize, Range<u6
 /// Counts, and puts together.
 fn trimmed(region: String, kind: String, free: Result<Vec<(usize, Range<u64>)>, Fault>, disks: &[Bytes]) -> Result<Trimmed, ReadError> {
     let counted = free.and_then(|free| {
-        let free = tally::pages(free, disks)?;
+        let free = tally::joined(free, disks)?;
         let dropped = tally::count(&free, disks)?;
         Ok((free, dropped))
     });

@@ -1,4 +1,6 @@
-//! Ranges of disks in whole pages, and how much in them is not zero.
+//! Ranges of disks, and how much in them is not zero.
+//!
+//! They are not rounded to pages: a block of 1 KiB that is free beside one that is not may hold what was deleted.
 
 use super::{Fault, PAGE, kept};
 use crate::bytes::{Bytes, MIB, int_u64, int_usize, is_zero, read_vec};
@@ -8,8 +10,8 @@ use std::ops::Range;
 /// the end. Tables do not put partitions there, unless they are damaged.
 const TABLE: u64 = 6 * PAGE;
 
-/// The same ranges, sorted, neighbours joined and then rounded inward to pages of the disk; without what a partition table may take.
-pub(super) fn pages(mut ranges: Vec<(usize, Range<u64>)>, disks: &[Bytes]) -> Result<Vec<(usize, Range<u64>)>, Fault> {
+/// The same ranges, sorted, neighbours joined; without what a partition table may take.
+pub(super) fn joined(mut ranges: Vec<(usize, Range<u64>)>, disks: &[Bytes]) -> Result<Vec<(usize, Range<u64>)>, Fault> {
     ranges.retain(|(_, range)| range.start < range.end);
     ranges.sort_by_key(|(disk, range)| (*disk, range.start));
     let mut joined: Vec<(usize, Range<u64>)> = Vec::new();
@@ -26,8 +28,7 @@ pub(super) fn pages(mut ranges: Vec<(usize, Range<u64>)>, disks: &[Bytes]) -> Re
         if range.end > bytes.size() {
             return kept("what it calls free passes the end of the disk");
         }
-        let start = range.start.max(TABLE).div_ceil(PAGE).saturating_mul(PAGE);
-        let end = (range.end.min(bytes.size().saturating_sub(TABLE)) / PAGE).saturating_mul(PAGE);
+        let (start, end) = (range.start.max(TABLE), range.end.min(bytes.size().saturating_sub(TABLE)));
         if start < end {
             found.push((disk, start..end));
         }
@@ -35,7 +36,7 @@ pub(super) fn pages(mut ranges: Vec<(usize, Range<u64>)>, disks: &[Bytes]) -> Re
     Ok(found)
 }
 
-/// Bytes that are not zero, page by page. Holes that the disk knows are not read.
+/// Bytes of the ranges in pages of the disk that are not zero there. Holes that the disk knows are not read.
 pub(super) fn count(ranges: &[(usize, Range<u64>)], disks: &[Bytes]) -> Result<u64, Fault> {
     let mut count = 0_u64;
     for (disk, range) in ranges {
@@ -43,11 +44,15 @@ pub(super) fn count(ranges: &[(usize, Range<u64>)], disks: &[Bytes]) -> Result<u
         let mut at = range.start;
         while let Some(data) = bytes.data(at).filter(|data| data.start < range.end) {
             // Data may begin within a page.
-            let start = (data.start / PAGE).saturating_mul(PAGE);
-            let end = data.end.div_ceil(PAGE).saturating_mul(PAGE).min(range.end).min(start.saturating_add(MIB));
+            let page = (data.start / PAGE).saturating_mul(PAGE);
+            let (start, full) = (page.max(range.start), data.end.div_ceil(PAGE).saturating_mul(PAGE));
+            let end = full.min(range.end).min(page.saturating_add(MIB));
             let piece = read_vec(bytes, start, int_usize(end.saturating_sub(start)))?;
-            let full = piece.chunks(int_usize(PAGE)).filter(|page| !is_zero(page)).count();
-            count = count.saturating_add(int_u64(full).saturating_mul(PAGE));
+            // The first piece ends with its page.
+            let first = int_usize(page.saturating_add(PAGE).saturating_sub(start)).min(piece.len());
+            let (first, rest) = piece.split_at_checked(first).unwrap_or_default();
+            let full = std::iter::once(first).chain(rest.chunks(int_usize(PAGE))).filter(|page| !is_zero(page));
+            count = full.fold(count, |count, page| count.saturating_add(int_u64(page.len())));
             at = end;
         }
     }
@@ -70,15 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn ranges_become_whole_pages_of_the_disk() {
-        let pages = |ranges: &[(usize, Range<u64>)]| pages(ranges.to_vec(), &disks());
+    fn ranges_are_joined() {
+        let joined = |ranges: &[(usize, Range<u64>)]| joined(ranges.to_vec(), &disks());
         let at = |from: u64, to: u64| from * 4096..to * 4096;
-        let found = pages(&[(1, 40_000..50_000), (0, 32_768..36_864), (1, 50_000..53_248), (1, 60_000..61_000), (1, 9..9)]).unwrap();
-        assert_eq!(found, [(0, at(8, 9)), (1, at(10, 13))]);
-        assert_eq!(pages(&[(0, 0..1 << 20)]).unwrap(), [(0, at(6, 250))], "without the ends");
-        assert!(pages(&[(0, 40_000..50_000), (0, 49_999..60_000)]).is_err());
-        assert!(pages(&[(2, 0..1)]).is_err());
-        assert!(pages(&[(0, 0..(1 << 20) + 1)]).is_err());
+        let found = joined(&[(1, 40_000..50_000), (0, 32_768..36_864), (1, 50_000..53_248), (1, 60_000..61_000), (1, 9..9)]).unwrap();
+        assert_eq!(found, [(0, at(8, 9)), (1, 40_000..53_248), (1, 60_000..61_000)]);
+        assert_eq!(joined(&[(0, 0..1 << 20)]).unwrap(), [(0, at(6, 250))], "without the ends");
+        assert!(joined(&[(0, 40_000..50_000), (0, 49_999..60_000)]).is_err());
+        assert!(joined(&[(2, 0..1)]).is_err());
+        assert!(joined(&[(0, 0..(1 << 20) + 1)]).is_err());
     }
 
     #[test]
@@ -91,5 +96,9 @@ mod tests {
         assert_eq!(count(203, 204), 1);
         assert_eq!(count(900, 1100), 100);
         assert_eq!(count(6, 2000), 603);
+        let bytes = |range: Range<u64>| super::count(&[(1, range)], &disks()).unwrap();
+        assert_eq!(bytes(100 * 4096 + 4..100 * 4096 + 1028), 1024, "parts of pages");
+        assert_eq!(bytes(100 * 4096 + 6..101 * 4096 - 1), 0);
+        assert_eq!(bytes(1000 * 4096 + 4000..1002 * 4096 + 9), 96 + 4096 + 9);
     }
 }
