@@ -2,9 +2,27 @@
 
 use super::list;
 use crate::facts::UserFacts;
-use crate::fs::Error;
+use crate::fs::{Error, NodeKind, Tree};
 use crate::generalize::Draft;
 use crate::guest::linux::account_lines::{field, names, without_names};
+
+/// Fails where a name of a database leads to something else than a regular file, or to nothing: what a running guest would find there is
+/// not known, and it is not the same as no database.
+pub(super) fn are_files(tree: &Tree) -> Result<(), Error> {
+    for path in ["/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"] {
+        if tree.find_link(path)?.is_none() {
+            continue;
+        }
+        let is = match tree.find(path)? {
+            Some(found) if found.node.kind == NodeKind::File => continue,
+            Some(found) => format!("a {}", found.node.kind),
+            None => "a symlink that leads to nothing on the disk".to_owned(),
+        };
+        let why = format!("an account database that is {is}, not a regular file; put a file there in the running guest");
+        return Err(Error::Unsupported(why).at(path));
+    }
+    Ok(())
+}
 
 /// Takes accounts out of every database.
 ///

@@ -52,8 +52,9 @@ pub(super) static ACCOUNTS: Operation = Operation {
 ///
 /// # Errors
 ///
-/// When the databases could not be read: what is not known cannot be called clean.
+/// When the databases could not be read, or are no regular files: what is not known cannot be called clean.
 pub(super) fn users<'a>(system: &System<'a>) -> Result<&'a [UserFacts], Error> {
+    databases::are_files(system.tree)?;
     match &system.linux.accounts.users {
         Fact::Known(users) => Ok(users),
         Fact::Absent => Ok(&[]),

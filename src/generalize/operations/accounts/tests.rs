@@ -212,3 +212,18 @@ fn what_cannot_be_read_ends_it() {
     let error = plan(&System::new(&tree, &os, &none).unwrap(), &mut Draft::new(&tree)).unwrap_err();
     assert!(error.to_string().contains("ada"), "{error}");
 }
+
+#[test]
+fn what_is_no_file_is_not_taken_for_no_database() {
+    let what = [Item::Directory, Item::Symlink("/proc/self/mem".to_owned()), Item::Symlink("shadow".to_owned())];
+    for item in what {
+        let mut fs = MemoryFileSystem::new(false);
+        fs.add("/etc/passwd", Item::File(PASSWD.as_bytes().to_vec()), 0o644, 0);
+        fs.add("/etc/shadow", item, 0o640, 0);
+        let tree = Tree::new("memory", Arc::new(fs), NodeId(0));
+        let os = of_tree(&tree);
+        let wanted = wishes(&[], &["ada"]);
+        let error = plan(&System::new(&tree, &os, &wanted).unwrap(), &mut Draft::new(&tree)).unwrap_err();
+        assert!(error.to_string().contains("/etc/shadow"), "{error}");
+    }
+}
