@@ -8,29 +8,35 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A directory with the disk of a Linux, which is held to what it was when the value goes.
-struct Bench {
-    dir: tempfile::TempDir,
-    source: PathBuf,
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+    pub source: PathBuf,
     before: (Vec<u8>, std::time::SystemTime),
 }
 
 impl Bench {
-    fn new(guest: &Guest) -> Self {
+    pub fn new(guest: &Guest) -> Self {
+        Self::after(guest, |_, _| {})
+    }
+
+    /// After something was done to the disk; the other directory holds what it was made of.
+    pub fn after(guest: &Guest, act: impl FnOnce(&Path, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let work = tempfile::tempdir().unwrap();
         let source = dir.path().join("web.vhd");
         fs::copy(guest.write(work.path()), &source).unwrap();
+        act(&source, work.path());
         let before = (read(&source), fs::metadata(&source).unwrap().modified().unwrap());
         Self { dir, source, before }
     }
 
-    fn ask(&self, args: &[&str]) -> Ran {
+    pub fn ask(&self, args: &[&str]) -> Ran {
         let mut command = command();
         command.arg("generalize").arg(&self.source).args(args);
         run(command)
     }
 
-    fn out(&self, name: &str) -> String {
+    pub fn out(&self, name: &str) -> String {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 }

@@ -32,6 +32,7 @@ mod documents;
 mod faults;
 mod files;
 mod generalize;
+mod hostile;
 mod image;
 mod interrupts;
 mod many;
