@@ -163,7 +163,12 @@ boot() {
     local lacks firmware=uefi started=$SECONDS
     if [ -n "$making" ]; then
         say "waiting for the bootable disk"
-        wait "$making" && disk=$kept/A.raw || no_boot="no bootable disk could be made: $(tail -n 1 "$kept/log")"
+        wait "$making"
+        case $? in
+            0) disk=$kept/A.raw ;;
+            124) no_boot="a bootable disk was not made in time, see $kept/log" ;;
+            *) no_boot="no bootable disk could be made: $(tail -n 1 "$kept/log")" ;;
+        esac
         making=''
     fi
     if [ -n "$disk" ]; then
