@@ -471,8 +471,38 @@ fn all(fs: &dyn FileSystem) -> Vec<Known> {
     found
 }
 
-/// A change: to this content, or removed.
-type Change = (Known, Option<Vec<u8>>);
+/// What is done to a name: other content for it, its removal, or a file made below it.
+#[derive(Debug, Clone)]
+enum Act {
+    Write(Vec<u8>),
+    Remove,
+    Create(Made),
+}
+
+#[derive(Debug, Clone)]
+struct Made {
+    name: Vec<u8>,
+    content: Vec<u8>,
+    attributes: Vec<(String, Vec<u8>)>,
+}
+
+impl Made {
+    fn new(&self) -> edit::NewFile<'_> {
+        edit::NewFile { mode: 0o640, uid: 7, gid: 70_000, attributes: &self.attributes, content: &self.content }
+    }
+
+    /// What a tree says of it, made in a directory that the tree says this of.
+    fn item(&self, directory: &str) -> String {
+        let modified = directory.split(' ').nth(3).unwrap();
+        let mut attributes = self.attributes.clone();
+        attributes.sort();
+        let attributes = format!("{:x}", Sha256::digest(format!("{attributes:?}")));
+        let kind = NodeKind::File;
+        format!("{kind} 640 7:70000 {modified} 1 {attributes} {} {:x}", self.content.len(), Sha256::digest(&self.content))
+    }
+}
+
+type Change = (Known, Act);
 
 /// What a script of changes came to.
 #[derive(Debug, Default)]
@@ -491,10 +521,11 @@ fn batch(image: &Path, plan: &mut Vec<Change>, done: &mut Done) {
     let scratch = Scratch::new(file, 1 << 30);
     'again: loop {
         let mut editor = edit::open("btrfs", scratch.clone()).unwrap().unwrap();
-        for (place, (one, content)) in plan.iter().enumerate() {
-            let outcome = match content {
-                Some(content) => editor.write(one.node, content),
-                None => editor.remove(one.directory, &one.name),
+        for (place, (one, act)) in plan.iter().enumerate() {
+            let outcome = match act {
+                Act::Write(content) => editor.write(one.node, content),
+                Act::Remove => editor.remove(one.directory, &one.name),
+                Act::Create(made) => editor.create(one.node, &made.name, &made.new()).map(drop),
             };
             if let Err(error) = outcome {
                 assert!(!matches!(error, Error::Damaged(_) | Error::Read(_)), "{}: {error}", one.path);
@@ -534,7 +565,7 @@ fn script(name: &str, image: &Path, steps: usize, next: &mut dyn FnMut(u64) -> u
     if let Some(directory) = whole {
         let goes = |one: &Known| one.directory == directory && one.kind != NodeKind::Directory;
         let (gone, kept): (Vec<_>, Vec<_>) = known.into_iter().partition(goes);
-        plan.extend(gone.into_iter().map(|one| (one, None)));
+        plan.extend(gone.into_iter().map(|one| (one, Act::Remove)));
         known = kept;
     }
     for _ in 0..steps {
@@ -543,7 +574,8 @@ fn script(name: &str, image: &Path, steps: usize, next: &mut dyn FnMut(u64) -> u
         }
         let one = known[next(known.len() as u64) as usize].clone();
         if one.kind == NodeKind::File && next(2) == 0 {
-            let len = match next(6) {
+            let len = match next(8) {
+                6 | 7 => next(20_001),
                 0 => 0,
                 1 => next(100),
                 2 => next(2049),
@@ -552,10 +584,22 @@ fn script(name: &str, image: &Path, steps: usize, next: &mut dyn FnMut(u64) -> u
                 _ => next(one.size + 5000),
             };
             let content = noise(next(1 << 40), len as usize);
-            plan.push((one, Some(content)));
+            plan.push((one, Act::Write(content)));
+        } else if one.kind == NodeKind::Directory && one.node != NodeId(u64::MAX) {
+            for n in 0..next(6) {
+                let name = format!("made {n} {} {}", next(1 << 40), "m".repeat(next(200) as usize)).into_bytes();
+                let len = [0, next(100), next(2100), next(20_001)][next(4) as usize];
+                let attributes: Vec<(String, Vec<u8>)> =
+                    (0..next(4)).map(|n| (format!("user.{n}"), noise(n, next(300) as usize))).collect();
+                plan.push((one.clone(), Act::Create(Made { name, content: noise(next(1 << 40), len as usize), attributes })));
+            }
+            if next(3) == 0 {
+                known.retain(|other| other.path != one.path);
+                plan.push((one, Act::Remove));
+            }
         } else {
             known.retain(|other| other.path != one.path);
-            plan.push((one, None));
+            plan.push((one, Act::Remove));
         }
     }
     let mut done = Done::default();
@@ -566,12 +610,21 @@ fn script(name: &str, image: &Path, steps: usize, next: &mut dyn FnMut(u64) -> u
         rest = later;
         let mut plan = now.to_vec();
         batch(image, &mut plan, &mut done);
-        for (one, content) in plan {
-            touched.insert(one.node);
-            let Some(content) = content else {
-                expected.remove(&one.path);
-                continue;
+        for (one, act) in plan {
+            let content = match act {
+                Act::Write(content) => content,
+                Act::Remove => {
+                    touched.insert(one.node);
+                    expected.remove(&one.path);
+                    continue;
+                }
+                Act::Create(made) => {
+                    let item = made.item(&expected[&one.path]);
+                    expected.insert(format!("{}/{}", one.path, String::from_utf8_lossy(&made.name)), item);
+                    continue;
+                }
             };
+            touched.insert(one.node);
             for (path, item) in expected.iter_mut().filter(|(path, _)| nodes.get(*path) == Some(&one.node)) {
                 let kept = item.split(' ').take(6).collect::<Vec<_>>().join(" ");
                 *item = format!("{kept} {} {:x}", content.len(), Sha256::digest(&content));
@@ -671,6 +724,62 @@ fn changes_beside_snapshots_leave_all_else_as_it_was() {
     }
 }
 
+/// Names with the same hash share an item, and many files make leaves that are divided.
+#[test]
+fn many_files_are_made() {
+    let dir = tempfile::tempdir().unwrap();
+    // Names of one length with the same checksum have the same hash too.
+    let mut seen: BTreeMap<u32, String> = BTreeMap::new();
+    let mut twins = vec![];
+    for n in 0..300_000_u64 {
+        let name = format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        if let Some(other) = seen.insert(crc32c::crc32c(name.as_bytes()), name.clone()) {
+            twins.push((other, name));
+        }
+    }
+    twins.truncate(5);
+    assert!(!twins.is_empty());
+    for (name, options) in [LAYOUTS[0], LAYOUTS[2], LAYOUTS[7]] {
+        let Some(image) = filled(dir.path(), options) else {
+            eprintln!("SKIPPED: {name}: mkfs.btrfs does not know {options}");
+            continue;
+        };
+        let fs = open(&image);
+        let etc = all(&*fs).into_iter().find(|one| one.path == "/etc").unwrap();
+        let mut expected = ours(&*fs, top(&*fs));
+        drop(fs);
+        let made = |name: String, n: u64| Made { name: name.into_bytes(), content: noise(n, (n * 13 % 9000) as usize), attributes: vec![] };
+        let mut plan: Vec<Change> = (0..200).map(|n| (etc.clone(), Act::Create(made(format!("file {n}"), n)))).collect();
+        for (one, other) in &twins {
+            plan.extend([one, other].map(|name: &String| (etc.clone(), Act::Create(made(name.clone(), 3)))));
+        }
+        for (_, act) in &plan {
+            let Act::Create(made) = act else { unreachable!() };
+            expected.insert(format!("/etc/{}", String::from_utf8_lossy(&made.name)), made.item(&expected["/etc"]));
+        }
+        let mut done = Done::default();
+        batch(&image, &mut plan, &mut done);
+        assert!(done.refused.is_empty(), "{name}: {}", lines(&done.refused));
+        // One of two with the same hash goes again.
+        let fs = open(&image);
+        same(name, &ours(&*fs, top(&*fs)), &expected);
+        let goes = |one: &Known| twins.iter().any(|(twin, _)| one.name == twin.as_bytes());
+        let mut plan: Vec<Change> = all(&*fs).into_iter().filter(goes).map(|one| (one, Act::Remove)).collect();
+        drop(fs);
+        assert_eq!(plan.len(), twins.len());
+        expected.retain(|path, _| plan.iter().all(|(one, _)| one.path != *path));
+        batch(&image, &mut plan, &mut done);
+        let fs = open(&image);
+        same(name, &ours(&*fs, top(&*fs)), &expected);
+        drop(fs);
+        assert_eq!(faults(&image).as_deref(), Some(""), "{name}");
+        if let Some(mounted) = mount(&image, "ro,subvolid=5") {
+            same(&format!("{name}, the kernel"), &theirs(mounted.0.path()), &expected);
+        }
+        written_to(name, &image);
+    }
+}
+
 /// What generalizing does, on the disk of a real system.
 #[test]
 fn the_debian_root_is_changed_and_nothing_else() {
@@ -690,7 +799,21 @@ fn the_debian_root_is_changed_and_nothing_else() {
     let mut names: Vec<&Known> = known.iter().filter(|one| gone(&one.path)).collect();
     // The inner before the outer.
     names.sort_by(|one, other| other.path.cmp(&one.path));
-    let writes = [("/@/etc/machine-id", b"uninitialized\n".to_vec()), ("/@/etc/shadow", noise(4, 700)), ("/@/etc/hostname", vec![])];
+    let writes = [
+        ("/@/etc/machine-id", b"uninitialized\n".to_vec()),
+        ("/@/etc/shadow", noise(4, 700)),
+        ("/@/etc/hostname", vec![]),
+        // Does not fit where it lies.
+        ("/@/etc/waagent.conf", noise(5, 3349)),
+        ("/@/etc/passwd", noise(6, 70_000)),
+    ];
+    let creates: Vec<(&str, Made)> = (0..40_u64)
+        .map(|n| {
+            let attributes = vec![("user.note".to_owned(), noise(n, 90))];
+            let directory = ["/@/etc", "/@/etc/ssh", "/@/var/lib"][(n % 3) as usize];
+            (directory, Made { name: format!("made {n}").into_bytes(), content: noise(n, (n * n * 7) as usize), attributes })
+        })
+        .collect();
     let edited = || {
         let file: Bytes = Arc::new(HostFile::open(&image, Access::Positional).unwrap());
         let scratch = Scratch::new(file, 1 << 30);
@@ -701,6 +824,10 @@ fn the_debian_root_is_changed_and_nothing_else() {
         for (path, content) in &writes {
             let node = known.iter().find(|one| one.path == *path).unwrap().node;
             editor.write(node, content).unwrap_or_else(|error| panic!("{path}: {error}"));
+        }
+        for (path, made) in &creates {
+            let node = known.iter().find(|one| one.path == *path).unwrap().node;
+            editor.create(node, &made.name, &made.new()).unwrap_or_else(|error| panic!("{path}: {error}"));
         }
         editor.finish().unwrap();
         scratch.changes().unwrap()
@@ -714,6 +841,9 @@ fn the_debian_root_is_changed_and_nothing_else() {
         let item = expected.get_mut(*path).unwrap();
         let kept = item.split(' ').take(6).collect::<Vec<_>>().join(" ");
         *item = format!("{kept} {} {:x}", content.len(), Sha256::digest(content));
+    }
+    for (path, made) in &creates {
+        expected.insert(format!("{path}/{}", String::from_utf8_lossy(&made.name)), made.item(&expected[*path]));
     }
     let target = fs::File::options().write(true).open(&image).unwrap();
     for (at, bytes) in &changes {
@@ -781,11 +911,23 @@ fn what_cannot_be_changed_is_refused_by_name() {
         (with(&|editor| editor.remove(root, b"sub")), "name of a subvolume"),
         (with(&|editor| editor.remove(root, b"full")), "not empty"),
         (with(&|editor| editor.remove(root, b"nothing")), "no such name"),
-        (with(&|editor| editor.write(node("one"), &noise(1, 5000))), "do not fit"),
-        (with(&|editor| editor.create(root, b"new", &new).map(drop)), "making a file"),
+        (with(&|editor| editor.write(node("large"), &noise(1, 400_000))), "shares an extent"),
+        (with(&|editor| editor.create(root, b"a/b", &new).map(drop)), "no file can have"),
+        (with(&|editor| editor.create(root, &[b'n'; 256], &new).map(drop)), "no file can have"),
     ] {
         assert!(error.to_string().contains(word), "{word}: {error}");
     }
+    // Names that are there, places that are none, and more than there is room for.
+    let damaged = |change: &dyn Fn(&mut dyn edit::Editor) -> Result<(), Error>| {
+        let scratch = Scratch::new(bytes(), 1 << 30);
+        let mut editor = edit::open("btrfs", scratch.clone()).unwrap().unwrap();
+        let error = change(&mut *editor).unwrap_err();
+        assert!(editor.finish().is_err() && scratch.changes().unwrap().is_empty(), "{error}");
+        error.to_string()
+    };
+    assert!(damaged(&|editor| editor.create(root, b"one", &new).map(drop)).contains("has this name already"));
+    assert!(damaged(&|editor| editor.create(node("one"), b"new", &new).map(drop)).contains("is not a directory"));
+    assert!(damaged(&|editor| editor.write(node("one"), &vec![7; 310 << 20])).contains("no room"));
     drop(fs);
     let Some(mounted) = mount(&image, "rw") else { return };
     run("btrfs", &["quota", "enable", mounted.0.path().to_str().unwrap()]).unwrap();

@@ -54,7 +54,7 @@ pub(super) fn parts(id: NodeId) -> (usize, u64) {
 }
 
 /// The number of a node.
-fn id(place: usize, inode: u64) -> Result<NodeId, Error> {
+pub(super) fn id(place: usize, inode: u64) -> Result<NodeId, Error> {
     if inode > MAX_INODE || place >= MAX_SUBVOLUMES {
         return Err(Error::Unsupported(format!("Btrfs inode {inode} of subvolume {place}: numbers this large")));
     }

@@ -13,6 +13,7 @@ pub(super) const HEADER: usize = 101;
 const IDENTITY: usize = 32;
 const ADDRESS: usize = 48;
 const GENERATION: usize = 80;
+const OWNER: usize = 88;
 const COUNT: usize = 96;
 const LEVEL: usize = 100;
 /// Bytes of an item before its data, and of a pointer.
@@ -81,11 +82,12 @@ impl Block {
         Ok(Self { header: bytes.get(..HEADER).unwrap_or_default().to_vec(), body })
     }
 
-    /// A leaf of the same tree at another address, made in this generation.
-    pub(super) fn beside(&self, at: u64, generation: u64, items: Vec<Item>) -> Self {
+    /// A leaf of the same kind at another address, made in this generation for this tree: a block that was once shared may name another.
+    pub(super) fn beside(&self, tree: u64, at: u64, generation: u64, items: Vec<Item>) -> Self {
         let mut header = self.header.clone();
         put64(&mut header, ADDRESS, at);
         put64(&mut header, GENERATION, generation);
+        put64(&mut header, OWNER, tree);
         Self { header, body: Body::Leaf(items) }
     }
 

@@ -42,7 +42,7 @@ struct Placed {
 
 impl Forest {
     /// The item of an inode that may be changed.
-    fn changeable(&mut self, tree: u64, number: u64) -> Result<(Inode, Vec<u8>), Error> {
+    pub(super) fn changeable(&mut self, tree: u64, number: u64) -> Result<(Inode, Vec<u8>), Error> {
         let item = self.need(tree, Key::new(number, Key::INODE, 0))?;
         let inode = Inode::new(number, &item)?;
         let flags = le64(&item, FLAGS);
@@ -187,13 +187,32 @@ impl Forest {
                 self.insert(tree, Key::new(number, Key::EXTENT, 0), extent)?;
             }
             len64(content)
-        } else {
+        } else if self.has_room(tree, &inode, content)? {
             self.in_place(tree, &inode, content)?
+        } else {
+            self.drop_content(tree, &inode)?;
+            self.place_content(tree, &inode, content)?
         };
         put64(&mut item, SIZE, len64(content));
         put64(&mut item, BYTES, bytes);
         self.set(tree, Key::new(number, Key::INODE, 0), item)?;
         self.settle()
+    }
+
+    /// Whether the extents that a file has can be written over with this content: there are enough, one behind the other, and what is
+    /// left over is of others.
+    fn has_room(&mut self, tree: u64, inode: &Inode, content: &[u8]) -> Result<bool, Error> {
+        let (_, mut placed) = self.extents(tree, inode)?;
+        let end = len64(content).checked_next_multiple_of(self.volume.superblock.sector).unwrap_or(u64::MAX);
+        let dropped = placed.split_off(placed.partition_point(|one| one.from < end));
+        let mut at = 0;
+        for one in &placed {
+            if !one.plain || one.from != at || one.skip.checked_add(one.len).is_none_or(|end| end > one.extent.1) {
+                return Ok(false);
+            }
+            at = at.saturating_add(one.len);
+        }
+        Ok(at >= end && dropped.iter().all(|gone| placed.iter().all(|kept| kept.extent != gone.extent)))
     }
 
     /// Writes content over the extents that a file has, which must have room; what they have more of becomes zeros, or is freed. Gives
@@ -203,24 +222,7 @@ impl Forest {
         let end = len64(content).checked_next_multiple_of(self.volume.superblock.sector).unwrap_or(u64::MAX);
         let dropped = placed.split_off(placed.partition_point(|one| one.from < end));
         let number = inode.number;
-        let mut at = 0;
-        for one in &placed {
-            if !one.plain {
-                return Err(Error::Unsupported(format!("inode {number}: a compressed or prepared extent is not written to")));
-            }
-            if one.from != at || one.skip.checked_add(one.len).is_none_or(|end| end > one.extent.1) {
-                break;
-            }
-            at = at.saturating_add(one.len);
-        }
-        if at < end {
-            let len = content.len();
-            return Err(Error::Full(format!("inode {number}: {len} bytes do not fit where its content lies, and no place is looked for")));
-        }
         let (kept, gone) = (references(&placed), references(&dropped));
-        if gone.keys().any(|extent| kept.contains_key(extent)) {
-            return Err(Error::Unsupported(format!("inode {number}: an extent is used in several places of the file")));
-        }
         for (extent, references) in &kept {
             self.alone_in(tree, number, *extent, references)?;
             let mut bytes = vec![0; int_usize(extent.1)];

@@ -1,8 +1,8 @@
 //! The trees, changed in place: items are removed, replaced and added, and everything that follows from that is done.
 //!
 //! A block keeps its address and its generation, so what points to it stays right; only the first key that a node keeps of each child is
-//! put right. A leaf that becomes empty is freed. A leaf that becomes too full gives items to its neighbours; a leaf of a tree that is
-//! never shared is divided, which takes a block of metadata space.
+//! put right. A leaf that becomes empty is freed. A leaf that becomes too full gives items to its neighbours, or is divided, which takes a
+//! block of metadata space.
 
 use super::block::{Block, Body, Child, Item, most_children, size_of_items};
 use crate::bytes::{Bytes, ReadAt, Scratch, ScratchError, int_u64};
@@ -374,8 +374,8 @@ impl Forest {
             }
             return self.first_keys(path, path.len().saturating_sub(1));
         }
-        // Blocks of these trees have no other user, ever.
-        if !matches!(tree, EXTENT_TREE | CHECKSUM_TREE | FREE_SPACE_TREE) || children.len() >= most_children(&self.volume.superblock) {
+        // Blocks of the tree of roots are not counted in a root; nothing is added to it.
+        if tree == ROOT_TREE || children.len() >= most_children(&self.volume.superblock) {
             return Err(full());
         }
         let larger = |at: &usize| mine.split_at_checked(*at).map_or(0, |(left, right)| size_of_items(left).max(size_of_items(right)));
@@ -384,7 +384,7 @@ impl Forest {
         let (left, right) = mine.split_at_checked(split).ok_or_else(full)?;
         let Some((key, _)) = right.first() else { return Err(full()) };
         let child = Child { key: *key, at, generation: self.generation };
-        let new = self.block_mut(here.at)?.beside(at, child.generation, right.to_vec());
+        let new = self.block_mut(here.at)?.beside(tree, at, child.generation, right.to_vec());
         self.blocks.insert(at, Arc::new(new));
         self.changed.insert(at);
         self.own.insert(at);

@@ -1,17 +1,19 @@
 //! Changing Btrfs in place.
 //!
-//! Every change is a removal, a shrinking or an overwriting: blocks of trees are written again where they lie, in the same generation, every
-//! copy of them. Nothing is copied on write, so the generation and the roots stay; checksums, first keys, extents, counts and the free space
-//! tree follow. Where a snapshot or another subvolume shares a block or an extent, or anything stands against it, the change is refused by
+//! Blocks of trees are written again where they lie, in the same generation, every copy of them. Nothing is copied on write, so the
+//! generation and the roots stay; checksums, first keys, extents, counts and the free space tree follow. Content that does not fit where the
+//! old lies gets a new place, in block groups that are there. Where a snapshot or another subvolume shares a block or an extent, or anything stands against it, the change is refused by
 //! name.
 //!
 //! Limits:
-//! - Files are not made, and content is not written that needs more room than the file has (beyond what is kept in the tree).
-//! - Compressed content is only written to when the new content is kept in the tree.
+//! - Content is written plain, also where the old was compressed.
+//! - No block group is made, and no tree becomes higher: where that were needed there is no room.
 //! - Snapshots and other subvolumes keep what was removed here. So does free space, until it is dropped or overwritten.
 //! - Roots that the superblock keeps from earlier transactions lead to blocks that are changed here, so they are forgotten.
 
 mod block;
+mod create;
+mod data;
 mod file;
 mod forest;
 mod space;
@@ -130,15 +132,15 @@ impl InPlace {
     }
 
     /// Makes a change, after which there is no other when it fails.
-    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Forest, u64, u64) -> Result<(), Error>) -> Result<(), Error> {
+    fn change<T>(&mut self, node: NodeId, change: impl FnOnce(&mut Forest, u64, u64) -> Result<T, Error>) -> Result<T, Error> {
         self.sound()?;
         self.forest.forget();
         let (tree, inode) = self.tree(node)?;
         self.failed = true;
-        change(&mut self.forest, tree, inode)?;
+        let made = change(&mut self.forest, tree, inode)?;
         self.forest.settle()?;
         self.failed = false;
-        Ok(())
+        Ok(made)
     }
 
     fn sound(&self) -> Result<(), Error> {
@@ -190,8 +192,9 @@ impl Editor for InPlace {
         self.change(directory, |forest, tree, inode| forest.unlink(tree, inode, name))
     }
 
-    fn create(&mut self, _directory: NodeId, _name: &[u8], _new: &NewFile<'_>) -> Result<NodeId, Error> {
-        Err(Error::Unsupported("making a file on Btrfs; make it in the guest".to_owned()))
+    fn create(&mut self, directory: NodeId, name: &[u8], new: &NewFile<'_>) -> Result<NodeId, Error> {
+        let (place, _) = crate::fs::btrfs::parts(directory);
+        self.change(directory, |forest, tree, inode| crate::fs::btrfs::id(place, forest.make(tree, inode, name, new)?))
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), Error> {

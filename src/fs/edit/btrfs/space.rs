@@ -12,16 +12,16 @@ use crate::fs::fields::{byte, le32, le64};
 use std::collections::BTreeMap;
 
 /// `flags` of an extent: data, a tree block, references by parents.
-const DATA: u64 = 1;
+pub(super) const DATA: u64 = 1;
 const TREE_BLOCK: u64 = 2;
 const BY_PARENT: u64 = 1 << 8;
 /// Bytes of an extent item before its references.
-const EXTENT: usize = 24;
+pub(super) const EXTENT: usize = 24;
 /// Bytes of key and level that a tree block has there without skinny metadata.
 const BLOCK_FIELDS: usize = 18;
 /// Kinds of references.
 const BLOCK_REFERENCE: u8 = 176;
-const DATA_REFERENCE: u8 = 178;
+pub(super) const DATA_REFERENCE: u8 = 178;
 /// The last kind of item that says who uses an extent.
 const LAST_REFERENCE: u8 = 188;
 /// `type` of a block group: metadata.
@@ -130,7 +130,7 @@ impl Forest {
     }
 
     /// Counts bytes in their block group and the file system.
-    fn count(&mut self, at: u64, change: i64) -> Result<(), Error> {
+    pub(super) fn count(&mut self, at: u64, change: i64) -> Result<(), Error> {
         let (start, len, _) = self.group(at)?;
         let tree = if self.group_tree { GROUP_TREE } else { EXTENT_TREE };
         let key = Key::new(start, Key::GROUP, len);
@@ -187,7 +187,8 @@ impl Forest {
         Ok(None)
     }
 
-    fn beside_superblock(&self, at: u64, len: u64) -> bool {
+    /// Whether bytes touch what is kept for a superblock.
+    pub(super) fn beside_superblock(&self, at: u64, len: u64) -> bool {
         let overlaps = |place: u64| SUPERBLOCKS.iter().any(|sb| place < sb.saturating_add(STRIPE) && *sb < place.saturating_add(len));
         self.volume.places(at, len).into_iter().any(overlaps)
     }
@@ -320,7 +321,7 @@ impl Forest {
     }
 
     /// Notes that bytes are used.
-    fn take(&mut self, at: u64, len: u64) -> Result<(), Error> {
+    pub(super) fn take(&mut self, at: u64, len: u64) -> Result<(), Error> {
         if !self.free_space_tree {
             return Ok(());
         }

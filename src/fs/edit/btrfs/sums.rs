@@ -55,6 +55,23 @@ impl Forest {
         Ok(())
     }
 
+    /// Adds the checksums of content at an address that has none.
+    pub(super) fn add_sums(&mut self, from: u64, content: &[u8]) -> Result<(), Error> {
+        let (sector, digest) = (self.volume.superblock.sector, self.volume.superblock.checksum.digest_len());
+        // Items of a quarter of a leaf, so that there is a place for each.
+        let most = (self.volume.superblock.node_len() / 4).checked_div(digest).unwrap_or(1).max(1);
+        let mut at = from;
+        for part in content.chunks(int_usize(sector).saturating_mul(most).max(1)) {
+            let mut sums = Vec::new();
+            for one in part.chunks(int_usize(sector).max(1)) {
+                sums.extend_from_slice(self.volume.superblock.checksum.digest(one).get(..digest).unwrap_or_default());
+            }
+            self.insert(CHECKSUM_TREE, key(at), sums)?;
+            at = at.saturating_add(len64(part));
+        }
+        Ok(())
+    }
+
     /// Puts the checksums right of content that is written at an address; all of them must be there.
     pub(super) fn set_sums(&mut self, from: u64, content: &[u8]) -> Result<(), Error> {
         let (sector, digest) = (self.volume.superblock.sector, self.volume.superblock.checksum.digest_len());
