@@ -101,11 +101,13 @@ impl Changes {
         }
         let applied = match generalize::apply(&template.planned, &guest.tree, &inside.regions) {
             Ok(applied) => applied,
-            Err(error @ CannotApply::NotChanged { .. }) => {
-                template.in_guest = Some(InGuest { why: printable(&error.to_string()), steps: steps_in_guest(subject) });
-                return Ok(changes);
-            }
-            Err(error) => return Err(error).with_context(fail),
+            Err(error) => match not_offline(&error) {
+                Some(why) => {
+                    template.in_guest = Some(InGuest { why, steps: steps_in_guest(subject) });
+                    return Ok(changes);
+                }
+                None => return Err(error).with_context(fail),
+            },
         };
         // A template that was planned and not made would go out as one.
         anyhow::ensure!(!applied.patches.is_empty(), "{}: changes were planned, and none was made; nothing was written", fail());
@@ -213,6 +215,19 @@ fn suitable<'a>(subject: &Subject<'_>, inside: &'a Inside) -> anyhow::Result<Res
     Ok(Err(InGuest { why, steps }))
 }
 
+/// Why changes that the running guest can make cannot be made offline, and what to do about it; `None` where something is wrong with what
+/// was read.
+fn not_offline(error: &CannotApply) -> Option<String> {
+    use crate::fs::Error;
+    let cure = match error {
+        CannotApply::NotChanged { .. } | CannotApply::Change { error: Error::Unsupported(_), .. } => "",
+        CannotApply::Change { error: Error::Full(_), .. } => "; free some space there",
+        CannotApply::Change { error: Error::Protected(_), .. } => "; allow the change there (chattr -i, chattr -a)",
+        CannotApply::Change { .. } | CannotApply::Differs { .. } => return None,
+    };
+    Some(format!("{}{cure}", printable(&error.to_string())))
+}
+
 /// What generalizes this guest in its machine, as the rule on the state lists it, without the way that is tried here; nothing where it is
 /// generalized.
 fn steps_in_guest(subject: &Subject<'_>) -> Vec<String> {
@@ -317,6 +332,29 @@ pub(super) fn command() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::Error;
+
+    #[test]
+    fn what_the_running_guest_can_do_is_no_error() {
+        let why = |error: Error| {
+            let error = CannotApply::Change { place: "partition 1".to_owned(), kind: "btrfs".to_owned(), error: error.at("/etc/fstab") };
+            not_offline(&error)
+        };
+        let what = || "inode 9".to_owned();
+        for (error, words) in [
+            (Error::Unsupported(what()), "partition 1 (btrfs): not supported: /etc/fstab: inode 9"),
+            (Error::Full(what()), "partition 1 (btrfs): no room: /etc/fstab: inode 9; free some space there"),
+            (
+                Error::Protected(what()),
+                "partition 1 (btrfs): protected: /etc/fstab: inode 9; allow the change there (chattr -i, chattr -a)",
+            ),
+        ] {
+            assert_eq!(why(error).as_deref(), Some(words));
+        }
+        assert_eq!(why(Error::Damaged(what())), None);
+        let differs = CannotApply::Differs { place: what(), kind: what(), what: what() };
+        assert_eq!(not_offline(&differs), None);
+    }
     use crate::bytes::Zeros;
     use crate::inspect::Place;
     use std::sync::Arc;
