@@ -106,9 +106,14 @@ fn are_made(system: &System<'_>, draft: &mut Draft<'_>, missing: bool) -> Result
         ]
     };
     match maker {
-        Ok(KeyMaker::CloudInit | KeyMaker::Agent) => return Ok(true),
+        Ok(KeyMaker::CloudInit) => return Ok(true),
+        Ok(KeyMaker::Agent) => {
+            late(draft);
+            return Ok(true);
+        }
         Ok(KeyMaker::AgentUntold(path)) => {
             tell(draft, path)?;
+            late(draft);
             return Ok(true);
         }
         // Without keys it is no worse than before; other findings tell that nobody provisions the machine.
@@ -117,6 +122,22 @@ fn are_made(system: &System<'_>, draft: &mut Draft<'_>, missing: bool) -> Result
         Err(skip) => draft.problem(format!("it is not certain that anything makes new SSH host keys: {}", reason(skip)), remedies()),
     }
     Ok(false)
+}
+
+/// Tells that sshd comes before the agent, which starts after all else: on Debian 12 (agent 2.7.3.0) `systemctl try-reload-or-restart ssh`
+/// is all that it does for sshd then, and that leaves a unit that has failed as it is.
+fn late(draft: &mut Draft<'_>) {
+    let message = "sshd does not start on a new machine before the Azure Linux agent has made its keys, and the agent only reloads an sshd \
+                   that runs: nobody gets in by SSH before the machine is started again, unless sshd makes keys first";
+    let lines = "[Service]\\nExecStartPre=\\nExecStartPre=/usr/bin/ssh-keygen -A\\nExecStartPre=/usr/sbin/sshd -t\\n";
+    let place = "/etc/systemd/system/ssh.service.d/host-keys.conf";
+    draft.remains(
+        message,
+        vec![
+            format!("printf '{lines}' | install -D -m 644 /dev/stdin {place}"),
+            "Or install cloud-init, which makes them before sshd starts".to_owned(),
+        ],
+    );
 }
 
 /// Has the Azure Linux agent make keys.
@@ -203,6 +224,7 @@ mod tests {
             files.extend([SSHD, KEY, ("/etc/waagent.conf", before), ("/etc/os-release", "ID=debian\nVERSION_ID=12\n")]);
             let planned = planned(&SSH_HOST_KEYS, &files);
             assert_eq!(planned.problems, [], "{before}");
+            assert!(planned.remaining.iter().any(|one| one.message.starts_with("sshd does not start")), "{before}");
             assert_eq!(text(&SSH_HOST_KEYS, &files, "/etc/waagent.conf").as_deref(), Some(after));
             assert!(!exists(&SSH_HOST_KEYS, &files, KEY.0));
         }
