@@ -111,10 +111,10 @@ fn what_cannot_be_read_or_changed_is_told_and_nothing_is_written() {
             name: "immutable",
             plant: same,
             script: b"sif /etc/machine-id flags 0x80010\n",
-            status: 2,
-            words: &["immutable", "/etc/machine-id"],
+            status: 1,
+            words: &["immutable", "/etc/machine-id", "chattr -i"],
         },
-        Refusal { name: "append-only", plant: same, script: b"sif /etc/machine-id flags 0x80020\n", status: 2, words: &["append-only"] },
+        Refusal { name: "append-only", plant: same, script: b"sif /etc/machine-id flags 0x80020\n", status: 1, words: &["append-only"] },
         Refusal {
             name: "journal that cannot be replayed",
             plant: same,
@@ -312,11 +312,11 @@ fn crowded(number: u32, parent: u32, file: u32, names: u32) -> Vec<u8> {
 }
 
 #[test]
-fn fifty_thousand_names_are_removed_one_by_one() {
+fn thousands_of_names_are_removed_one_by_one() {
     if !able_to_damage() {
         return;
     }
-    const NAMES: u32 = 50_000;
+    const NAMES: u32 = 5_000;
     let started = Instant::now();
     let bench = Bench::after(&machine(), |disk, work| {
         let number =

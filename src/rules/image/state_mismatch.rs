@@ -36,8 +36,9 @@ vhdkit knows, the rule is undecided: neither the state nor the label, Windows or
 ## How to fix it
 
 Use the state that the disk has, or change the disk in its machine; the finding lists the steps for the guest at hand. Those of Windows
-end with `sysprep /generalize /oobe /shutdown /mode:vm`, those of Linux contain `waagent -deprovision+user` or `cloud-init clean`. A Linux need not
-even run: `vhdkit prepare --generalize` makes a template of it offline, beside the disk. A specialized installation cannot be had back from a generalized one: keep a copy first, or start a machine from the image.",
+end with `sysprep /generalize /oobe /shutdown /mode:vm`, those of Linux contain `waagent -deprovision+user` or `cloud-init clean`. A Linux
+need not even run: `vhdkit prepare --generalize` makes a template of it offline, beside the disk. A specialized installation cannot be had
+back from a generalized one: keep a copy first, or start a machine from the image.",
     check: Check::Disk(check),
 };
 
@@ -135,7 +136,8 @@ fn generalize(subject: &Subject<'_>, os: &OsFacts, found: State) -> Vec<String> 
 }
 
 /// The way that needs no machine.
-pub(crate) const OFFLINE: &str = "vhdkit prepare --generalize makes the template offline, beside this disk, and 'vhdkit generalize' tells what it would change; or      without it, in the machine:";
+pub(crate) const OFFLINE: &str = "vhdkit prepare --generalize makes the template offline, beside this disk, and 'vhdkit generalize' tells what \
+                                  it would change; or, without it, in the machine:";
 
 /// Whether the installation is one whose files can be changed offline: Ignition's are made templates otherwise, and not every file system
 /// can be written to.
