@@ -205,7 +205,9 @@ fn same(name: &str, expected: &Tree, found: &Tree) {
     let names = |tree: &Tree| tree.keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(names(expected), names(found), "{name}");
     for (path, wanted) in expected {
-        let short = |item: &(NodeId, Item)| format!("{:?} {:?} {} bytes", item.0, item.1.node, item.1.content.len());
+        let short = |item: &(NodeId, Item)| {
+            format!("{:?} {:?} {:?} {:?}", item.0, item.1.node, item.1.attributes, item.1.content.get(..item.1.content.len().min(40)))
+        };
         assert!(*wanted == found[path], "{name}: {path}: {} expected, {} found", short(wanted), short(&found[path]));
     }
 }

@@ -205,6 +205,8 @@ impl Xfs {
     /// Fills a file that has no blocks.
     fn fill(&self, number: u64, content: &[u8]) -> Result<(), Error> {
         if !content.is_empty() {
+            // A block of metadata that was freed may be given out for content, and what the writer holds of it would come over that later.
+            ask(&self.device, || self.writer.sync())?;
             ask(&self.device, || self.writer.write(number, 0, content))?;
         }
         Ok(())
