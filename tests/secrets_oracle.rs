@@ -286,7 +286,8 @@ fn lines(disk: &Path, path: &str) -> Vec<Vec<u8>> {
 /// Real disks, searched for what they themselves hold.
 #[test]
 fn real_disks_keep_nothing_that_is_removed() {
-    let images = std::env::var_os("VHDKIT_IMAGES").map_or_else(|| PathBuf::from("../images"), PathBuf::from);
+    // A search of gigabytes takes minutes without optimization: only who names the disks asks for it.
+    let images = std::env::var_os("VHDKIT_IMAGES").map(PathBuf::from).unwrap_or_default();
     for name in ["A.raw", "C.raw", "D.raw"] {
         let source = images.join(name);
         if !source.is_file() {
