@@ -23,7 +23,7 @@ pub use ntfs::is_hibernated;
 pub use path::Found;
 pub use signature::swap::space as swap_space;
 pub use system::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
-pub(crate) use tree::matches;
+pub(crate) use tree::glob;
 pub use tree::{Listed, MAX_ENTRIES, MAX_FILE, Mount, Tree};
 
 use crate::bytes::{Bytes, ReadAt, ReadError};

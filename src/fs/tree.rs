@@ -248,29 +248,7 @@ impl Tree {
     ///
     /// When a directory on the way cannot be read.
     pub fn glob(&self, pattern: &str) -> Result<Vec<String>, Error> {
-        let mut paths = vec![String::new()];
-        for part in pattern.split('/').filter(|part| !part.is_empty()) {
-            let mut next = Vec::new();
-            for path in paths {
-                if part.contains('*') {
-                    let names = self.names(if path.is_empty() { "/" } else { &path })?;
-                    let hidden = part.starts_with('.');
-                    let fits = names.into_iter().filter(|name| name.starts_with('.') == hidden && matches(part, name));
-                    next.extend(fits.map(|name| format!("{path}/{name}")));
-                } else {
-                    let path = format!("{path}/{part}");
-                    if self.find_link(&path)?.is_some() {
-                        next.push(path);
-                    }
-                }
-                if next.len() > MAX_ENTRIES {
-                    return Err(Error::Unsupported(format!("more than {MAX_ENTRIES} matches")).at(pattern));
-                }
-            }
-            paths = next;
-        }
-        paths.retain(|path| !path.is_empty());
-        Ok(paths)
+        glob(pattern, |path| self.names(path), |path| Ok(self.find_link(path)?.is_some()))
     }
 
     /// A step down from a directory: the mount that stands there, or the entry itself.
@@ -326,8 +304,40 @@ impl Tree {
     }
 }
 
+/// Paths that match a pattern, as [`Tree::glob`] says, where `names` gives those in a directory and `exists` tells whether a path leads to
+/// anything.
+pub(crate) fn glob(
+    pattern: &str,
+    names: impl Fn(&str) -> Result<Vec<String>, Error>,
+    exists: impl Fn(&str) -> Result<bool, Error>,
+) -> Result<Vec<String>, Error> {
+    let mut paths = vec![String::new()];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        let mut next = Vec::new();
+        for path in paths {
+            if part.contains('*') {
+                let names = names(if path.is_empty() { "/" } else { &path })?;
+                let hidden = part.starts_with('.');
+                let fits = names.into_iter().filter(|name| name.starts_with('.') == hidden && matches(part, name));
+                next.extend(fits.map(|name| format!("{path}/{name}")));
+            } else {
+                let path = format!("{path}/{part}");
+                if exists(&path)? {
+                    next.push(path);
+                }
+            }
+            if next.len() > MAX_ENTRIES {
+                return Err(Error::Unsupported(format!("more than {MAX_ENTRIES} matches")).at(pattern));
+            }
+        }
+        paths = next;
+    }
+    paths.retain(|path| !path.is_empty());
+    Ok(paths)
+}
+
 /// Whether a name matches a pattern of one path part.
-pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<&str> = parts.collect();

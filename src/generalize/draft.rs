@@ -8,7 +8,7 @@ mod removal;
 
 use super::{Action, Change, Create, Operation, Planned, Problem, Remaining, Unlink, Write};
 use crate::bytes::{int_usize, read_vec};
-use crate::fs::{Entry, Error, Found, MAX_ENTRIES, MAX_FILE, Mount, NodeId, NodeKind, Tree, matches};
+use crate::fs::{Entry, Error, Found, MAX_ENTRIES, MAX_FILE, Mount, NodeId, NodeKind, Tree, glob};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -255,29 +255,7 @@ impl<'a> Draft<'a> {
     ///
     /// When a directory on the way cannot be read.
     pub fn glob(&self, pattern: &str) -> Result<Vec<String>, Error> {
-        let mut paths = vec![String::new()];
-        for part in pattern.split('/').filter(|part| !part.is_empty()) {
-            let mut next = Vec::new();
-            for path in paths {
-                if part.contains('*') {
-                    let names = self.names(if path.is_empty() { "/" } else { &path })?;
-                    let hidden = part.starts_with('.');
-                    let fits = names.into_iter().filter(|name| name.starts_with('.') == hidden && matches(part, name));
-                    next.extend(fits.map(|name| format!("{path}/{name}")));
-                } else {
-                    let path = format!("{path}/{part}");
-                    if self.exists(&path)? {
-                        next.push(path);
-                    }
-                }
-                if next.len() > MAX_ENTRIES {
-                    return Err(Error::Unsupported(format!("more than {MAX_ENTRIES} matches")).at(pattern));
-                }
-            }
-            paths = next;
-        }
-        paths.retain(|path| !path.is_empty());
-        Ok(paths)
+        glob(pattern, |path| self.names(path), |path| self.exists(path))
     }
 
     /// Leaves a file without content; says whether it had any.
