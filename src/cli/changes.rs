@@ -8,7 +8,7 @@ use crate::bytes::{Bytes, printable};
 use crate::facts::{DiskFacts, Fact, State};
 use crate::generalize::{self, CannotApply, Planned, System, Unsuitable, Wishes};
 use crate::inspect::{Guest, Inside, Region, Stretch};
-use crate::prepare::{Changed, Step, count_data};
+use crate::prepare::{Changed, Step};
 use crate::report::{Generalization, InGuest};
 use crate::rules::{OFFLINE, Subject, Target, judge};
 use crate::trim::{self, Trimmed};
@@ -146,15 +146,15 @@ impl Changes {
         }
         self.trimmed = trim::find(&self.regions(candidates), &disks).context("cannot tell what is free")?;
         self.disks.resize(candidates.len(), Changed::default());
-        for (place, (changed, disk)) in self.disks.iter_mut().zip(&disks).enumerate() {
+        for (place, changed) in self.disks.iter_mut().enumerate() {
             let mut bytes = 0_u64;
             for trimmed in &self.trimmed {
                 let Ok(free) = &trimmed.free else { continue };
-                let own: Vec<Range<u64>> = free.iter().filter(|(disk, _)| *disk == place).map(|(_, range)| range.clone()).collect();
+                let own: Vec<(usize, Range<u64>)> = free.iter().filter(|(disk, _)| *disk == place).cloned().collect();
                 // Of a volume over several disks it is not known how much was on which.
-                let dropped = if own.len() == free.len() { trimmed.dropped_bytes } else { count_data(disk, &own)? };
+                let dropped = if own.len() == free.len() { trimmed.dropped_bytes } else { trim::count(&own, &disks)? };
                 bytes = bytes.saturating_add(if own.is_empty() { 0 } else { dropped });
-                changed.holes.extend(own);
+                changed.holes.extend(own.into_iter().map(|(_, range)| range));
             }
             if bytes > 0 {
                 changed.steps.push(Step::Trim { bytes });

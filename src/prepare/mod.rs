@@ -14,7 +14,7 @@ mod share;
 pub mod staged;
 mod verify;
 
-pub use changed::{Changed, changed_facts, count_data};
+pub use changed::{Changed, changed_facts};
 pub use execute::{WriteError, inspect_planned, publish_text, reread, stage_text, write};
 pub use generalized::{DoneChange, DoneOperation, Generalized, action};
 pub use image::{CannotBuild, Identity, build};

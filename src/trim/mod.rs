@@ -21,6 +21,7 @@ use crate::fs;
 use crate::inspect::{Place, Region};
 use claim::Claims;
 use std::ops::Range;
+pub use tally::count;
 
 /// Pages, in which what is not zero is counted: holes of files and of images are made of whole ones.
 const PAGE: u64 = 4096;

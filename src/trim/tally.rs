@@ -3,7 +3,7 @@
 //! They are not rounded to pages: a block of 1 KiB that is free beside one that is not may hold what was deleted.
 
 use super::{Fault, PAGE, kept};
-use crate::bytes::{Bytes, MIB, int_u64, int_usize, is_zero, read_vec};
+use crate::bytes::{Bytes, MIB, ReadError, int_u64, int_usize, is_zero, read_vec};
 use std::ops::Range;
 
 /// At both ends of a disk, what a partition table may take: GPT needs 34 sectors of 512 bytes, or 6 of 4096, at the start and one less at
@@ -37,7 +37,11 @@ pub(super) fn joined(mut ranges: Vec<(usize, Range<u64>)>, disks: &[Bytes]) -> R
 }
 
 /// Bytes of the ranges in pages of the disk that are not zero there. Holes that the disk knows are not read.
-pub(super) fn count(ranges: &[(usize, Range<u64>)], disks: &[Bytes]) -> Result<u64, Fault> {
+///
+/// # Errors
+///
+/// When a disk cannot be read.
+pub fn count(ranges: &[(usize, Range<u64>)], disks: &[Bytes]) -> Result<u64, ReadError> {
     let mut count = 0_u64;
     for (disk, range) in ranges {
         let Some(bytes) = disks.get(*disk) else { continue };
