@@ -4,6 +4,7 @@ use super::accounts::{is_kept, users};
 use super::histories::homes;
 use crate::fs::{Error, NodeKind};
 use crate::generalize::{Draft, Operation, Sample, System};
+use crate::inspect::linux;
 
 pub(super) static CREDENTIALS: Operation = Operation {
     name: "credentials",
@@ -24,17 +25,8 @@ pub(super) static CREDENTIALS: Operation = Operation {
     },
 };
 
-/// Tokens and keys of tools, below each home; the first are those that facts tell of.
-const NAMES: [&str; 17] = [
-    ".azure/msal_token_cache.json",
-    ".azure/accessTokens.json",
-    ".azure/service_principal_entries.json",
-    ".aws/credentials",
-    ".config/gcloud/credentials.db",
-    ".kube/config",
-    ".docker/config.json",
-    ".git-credentials",
-    ".netrc",
+/// Tokens and keys of tools, below each home, beside those that facts tell of.
+const MORE: [&str; 8] = [
     ".azure/msal_token_cache.bin",
     ".aws/sso/cache",
     ".config/gcloud/access_tokens.db",
@@ -51,7 +43,7 @@ fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
     let kept: Vec<&str> = users.iter().filter(|user| is_kept(system, user)).map(|user| user.home.trim_end_matches('/')).collect();
     let mut paths: Vec<String> = Vec::new();
     for home in homes(system, draft)?.iter().filter(|home| !kept.contains(&home.as_str())) {
-        paths.extend(NAMES.iter().map(|name| format!("{home}/{name}")));
+        paths.extend(linux::CREDENTIALS.iter().chain(&MORE).map(|name| format!("{home}/{name}")));
     }
     for user in users.iter().filter(|user| !is_kept(system, user)) {
         match user.private_keys.known() {

@@ -3,6 +3,7 @@
 use super::accounts::users;
 use crate::fs::{Error, NodeKind};
 use crate::generalize::{Draft, Operation, Sample, System};
+use crate::inspect::linux;
 
 pub(super) static HISTORIES: Operation = Operation {
     name: "histories",
@@ -22,39 +23,27 @@ pub(super) static HISTORIES: Operation = Operation {
     },
 };
 
-/// Histories, below each home.
-const NAMES: [&str; 26] = [
-    ".ash_history",
-    ".bash_history",
-    ".history",
+/// Histories, below each home, beside those that facts tell of.
+const MORE: [&str; 14] = [
     ".irb_history",
     ".ksh_history",
-    ".lesshst",
     ".local/share/fish/fish_history",
     ".local/share/nano/search_history",
     ".local/share/powershell/PSReadLine/ConsoleHost_history.txt",
     ".local/state/lesshst",
     ".local/state/python_history",
     ".mongodb/mongosh/mongosh_repl_history",
-    ".mysql_history",
-    ".node_repl_history",
     ".php_history",
-    ".psql_history",
-    ".python_history",
-    ".rediscli_history",
     ".sh_history",
-    ".sqlite_history",
     ".tcsh_history",
-    ".viminfo",
     ".local/state/nvim/shada/main.shada",
     ".wget-hsts",
     ".zhistory",
-    ".zsh_history",
 ];
 
 fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
     for home in homes(system, draft)? {
-        for name in NAMES {
+        for name in linux::HISTORIES.iter().chain(&MORE) {
             let path = format!("{home}/{name}");
             if system.tree.find_link(&path)?.is_some_and(|found| found.node.kind != NodeKind::Directory) {
                 draft.remove(&path, "what was typed on this machine, with secrets perhaps, would be on every other")?;

@@ -16,6 +16,7 @@ mod sudo;
 use crate::facts::{Fact, LinuxFacts, State};
 use crate::fs::Tree;
 
+pub(crate) use residue::{CREDENTIALS, HISTORIES};
 pub(super) use software::{architecture, distribution};
 
 /// Learns everything about a Linux.

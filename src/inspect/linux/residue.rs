@@ -6,7 +6,7 @@ use crate::fs::{Error, NodeKind, Tree};
 use crate::guest::linux::{accounts, ovf_env};
 
 /// Histories, below each home.
-const HISTORIES: [&str; 12] = [
+pub(crate) const HISTORIES: [&str; 12] = [
     ".bash_history",
     ".zsh_history",
     ".ash_history",
@@ -21,7 +21,7 @@ const HISTORIES: [&str; 12] = [
     ".viminfo",
 ];
 /// Tokens and keys of cloud tools, below each home.
-const CREDENTIALS: [&str; 9] = [
+pub(crate) const CREDENTIALS: [&str; 9] = [
     ".azure/msal_token_cache.json",
     ".azure/accessTokens.json",
     ".azure/service_principal_entries.json",
