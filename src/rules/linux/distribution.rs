@@ -124,7 +124,11 @@ impl Distribution {
     /// Has a service start by itself.
     pub(crate) fn enable(self, units: &str) -> String {
         match self {
-            Self::Alpine => format!("rc-update add {units} default"),
+            Self::Alpine => {
+                // OpenRC has no kinds of units.
+                let services: Vec<&str> = units.split_whitespace().map(|unit| unit.strip_suffix(".service").unwrap_or(unit)).collect();
+                format!("rc-update add {} default", services.join(" "))
+            }
             _ => format!("systemctl enable {units}"),
         }
     }
@@ -134,6 +138,13 @@ impl Distribution {
 mod tests {
     use super::*;
     use crate::rules::testing::{known, os};
+
+    #[test]
+    fn services_of_openrc_have_no_suffix() {
+        let services = "cloud-init-local.service cloud-final";
+        assert_eq!(Distribution::Alpine.enable(services), "rc-update add cloud-init-local cloud-final default");
+        assert_eq!(Distribution::RedHat.enable(services), format!("systemctl enable {services}"));
+    }
 
     #[test]
     fn core_os_is_an_image_of_its_own() {
