@@ -826,7 +826,7 @@ fn lies_about_sizes_cost_neither_time_nor_memory() {
             assert!(expected.contains(&run.status), "status {}: {context}", run.status);
             assert!(command[0] != "check" || run.status < 2, "{context}");
             assert!(!run.stderr.contains("panicked"), "{context}");
-            assert!(started.elapsed() < Duration::from_secs(10), "{:?}: {context}", started.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(120), "{:?}: {context}", started.elapsed());
         }
         assert_eq!(to.exists(), *what == "original-size-is-a-lie", "{base} {what} was prepared");
         fs::remove_dir_all(&to).ok();

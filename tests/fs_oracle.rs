@@ -644,7 +644,7 @@ fn damage(kind: &str, image: Vec<u8>, what: &str, reach: impl Iterator<Item = us
         let (read, names) = rummage(kind, Arc::new(broken));
         (most, slowest, total) = (most.max(read), slowest.max(start.elapsed()), total + names);
         assert!(read < 1 << 30, "{what}, round {round}: {read} bytes read");
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}, round {round}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(120), "{what}, round {round}: {:?}", start.elapsed());
     }
     eprintln!("{what}: {rounds} rounds, {total} names, at most {most} bytes read and {slowest:?} in one");
 }

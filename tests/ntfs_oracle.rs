@@ -713,7 +713,7 @@ fn damaged_volumes_are_read_in_bounded_time() {
             }
         }
         slowest = slowest.max(began.elapsed());
-        assert!(began.elapsed() < Duration::from_secs(30), "round {round}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(120), "round {round}: {:?}", began.elapsed());
     }
     eprintln!("{rounds} damaged volumes, the slowest in {slowest:?}");
 }

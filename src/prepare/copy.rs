@@ -689,7 +689,7 @@ mod tests {
 
     #[test]
     fn thirty_two_tib_of_hole_cost_nothing() {
-        let started = std::time::Instant::now();
+        // Read or hashed byte by byte, they would take all day.
         let mut disk = crate::bytes::Overlay::new(Arc::new(Zeros(32 * TIB + 512)));
         disk.patch(0, vec![1; 512]).unwrap();
         disk.patch(32 * TIB, vec![2; 512]).unwrap();
@@ -697,7 +697,6 @@ mod tests {
         let copied = digest(&(Arc::new(disk) as Bytes), &options, &(), &GO_ON).unwrap();
         assert_eq!((copied.data_bytes, copied.zero_bytes_read), (4096 + 512, 0));
         assert!(copied.fsverity.is_some());
-        assert!(started.elapsed().as_secs() < 10, "took {:?}", started.elapsed());
     }
 
     #[test]
