@@ -39,10 +39,11 @@ mod support;
 #[path = "fuzzing/templates.rs"]
 mod templates;
 
-use fuzzing::{Dice, Image, Kind, MIB, PATIENCE, damage};
+use fuzzing::{Dice, Image, Kind, MIB, PATIENCE, damage, on_all_cores};
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Cases of each guest.
@@ -50,25 +51,29 @@ const ROUNDS: u64 = 60;
 /// No case may have more at a time than this beside the image itself.
 const MEMORY: usize = 768 * MIB as usize;
 
-/// Counts what is allocated.
+/// Counts what each thread allocates.
 struct Counting;
 
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-/// Panics of the writers, which became errors.
-static GUARDED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static NOW: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+    /// Panics of the writers, which became errors.
+    static GUARDED: Cell<u64> = const { Cell::new(0) };
+}
 
 // SAFETY: every call goes to the system's allocator as it came; only numbers are kept beside it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
+        let now = NOW.get().wrapping_add(layout.size());
+        NOW.set(now);
+        PEAK.set(PEAK.get().max(now));
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // What another thread allocated may be given back here.
+        NOW.set(NOW.get().saturating_sub(layout.size()));
         // SAFETY: as above.
         unsafe { System.dealloc(at, layout) }
     }
@@ -87,16 +92,16 @@ fn the_promises_hold_for_damaged_guests() {
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if vhdkit::fs::edit::is_guarded() {
-            GUARDED.fetch_add(1, Ordering::Relaxed);
+            GUARDED.set(GUARDED.get() + 1);
         } else {
             told(panic);
         }
     }));
-    let mut failures = Vec::new();
-    for kind in guests::kinds() {
+    let failures = Mutex::new(Vec::new());
+    on_all_cores(guests::kinds(), |kind| {
         let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
         let (mut slowest, mut largest) = (Duration::ZERO, 0);
-        GUARDED.store(0, Ordering::Relaxed);
+        GUARDED.set(0);
         for seed in 0..=rounds {
             if only.as_ref().is_some_and(|(name, only)| name != kind.name || *only != seed) {
                 continue;
@@ -104,22 +109,23 @@ fn the_promises_hold_for_damaged_guests() {
             let mut dice = Dice(seed.wrapping_mul(0x1000) ^ u64::from(crc32fast::hash(kind.name.as_bytes())));
             // Case 0 is the guest as it was made.
             let image = if seed == 0 { kind.image.clone() } else { damage(&kind, &mut dice) };
-            let before = NOW.load(Ordering::Relaxed);
-            PEAK.store(before, Ordering::Relaxed);
+            let before = NOW.get();
+            PEAK.set(before);
             let started = Instant::now();
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| one(&kind, image, &mut dice)));
             slowest = slowest.max(started.elapsed());
-            largest = largest.max(PEAK.load(Ordering::Relaxed) - before);
+            largest = largest.max(PEAK.get() - before);
             match outcome {
                 Ok(what) => *tally.entry(what).or_default() += 1,
-                Err(_) => failures.push(format!("{}/{seed}", kind.name)),
+                Err(_) => failures.lock().unwrap().push(format!("{}/{seed}", kind.name)),
             }
-            assert!(PEAK.load(Ordering::Relaxed) - before < MEMORY, "{}/{seed} took {largest} bytes", kind.name);
+            assert!(PEAK.get() - before < MEMORY, "{}/{seed} took {largest} bytes", kind.name);
             assert!(slowest < PATIENCE, "{}/{seed} took {slowest:?}", kind.name);
         }
-        let guarded = GUARDED.load(Ordering::Relaxed);
+        let guarded = GUARDED.get();
         eprintln!("{:16} {tally:?}, slowest {slowest:?}, {} MiB at most, {guarded} panics of its writer", kind.name, largest as u64 / MIB);
-    }
+    });
+    let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "VHDKIT_FUZZ_CASE={} repeats the first of {}: {failures:?}", failures[0], failures.len());
 }
 

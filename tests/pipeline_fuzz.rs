@@ -32,11 +32,11 @@
 mod fuzzing;
 
 use fuzzing::promises::run;
-use fuzzing::{Dice, Image, Kind, MIB, PATIENCE, SECTOR, damage};
+use fuzzing::{Dice, Image, Kind, MIB, PATIENCE, SECTOR, damage, on_all_cores};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use vhdkit::bytes::{Guid, is_zero, read_vec};
 
@@ -394,8 +394,8 @@ fn the_promises_hold_for_damaged_disks() {
     let parent_bytes = read_vec(&parent, 0, parent.size as usize).unwrap();
     std::fs::write(dir.path().join("parent.vhd"), &parent_bytes).unwrap();
 
-    let mut failures = Vec::new();
-    for kind in kinds(dir.path()) {
+    let failures = Mutex::new(Vec::new());
+    on_all_cores(kinds(dir.path()), |kind| {
         let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
         let mut slowest = Duration::ZERO;
         for seed in 0..=rounds {
@@ -410,12 +410,13 @@ fn the_promises_hold_for_damaged_disks() {
             slowest = slowest.max(started.elapsed());
             match outcome {
                 Ok(what) => *tally.entry(what).or_default() += 1,
-                Err(_) => failures.push(format!("{}/{seed}", kind.name)),
+                Err(_) => failures.lock().unwrap().push(format!("{}/{seed}", kind.name)),
             }
         }
         eprintln!("{:16} {tally:?}, slowest {slowest:?}", kind.name);
         assert!(slowest < PATIENCE, "{} took {slowest:?}", kind.name);
-    }
+    });
+    let failures = failures.into_inner().unwrap();
     assert_eq!(std::fs::read(dir.path().join("parent.vhd")).unwrap(), parent_bytes, "a parent was changed");
     assert!(failures.is_empty(), "VHDKIT_FUZZ_CASE={} repeats the first of {}: {failures:?}", failures[0], failures.len());
 }

@@ -173,3 +173,14 @@ pub fn damage(kind: &Kind, dice: &mut Dice) -> Image {
     }
     image
 }
+
+/// Does work on all cores: each takes the next piece.
+pub fn on_all_cores<T: Send>(work: Vec<T>, each: impl Fn(T) + Sync) {
+    let work = std::sync::Mutex::new(work.into_iter());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = || work.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(|| std::iter::from_fn(next).for_each(&each))).collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("a piece of work panicked"));
+    });
+}
