@@ -2,10 +2,11 @@
 
 use super::inside::{self, Inside};
 use super::{boot, container as files, partition as tables};
-use crate::bytes::{Bytes, ReadAt, ReadError, host, printable};
+use crate::bytes::{Bytes, Guard, ReadAt, ReadError, Watch, host, printable};
 use crate::container::{self, Container, Source};
 use crate::facts::{DiskFacts, Fact, Role};
 use crate::partition::PartitionTable;
+use std::sync::Arc;
 
 /// How thoroughly to look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +26,15 @@ pub struct Inspected {
     pub table: Option<PartitionTable>,
     /// The file systems and installations, for whoever goes on to read files; `None` before [`join`], and where no disk is open.
     pub inside: Option<Inside>,
+    /// Every read of the file and of the disk inside passes it.
+    watch: Arc<Watch>,
+}
+
+impl Inspected {
+    /// Fails where the host failed at any time, whatever became of that error since: what could not be read is not taken for absent.
+    fn was_read(&self) -> Result<(), ReadError> {
+        self.watch.failure().map_or(Ok(()), |failure| Err(failure.clone()))
+    }
 }
 
 /// Inspects a file by itself.
@@ -58,6 +68,9 @@ pub fn join(first: &mut Inspected, others: &[&Inspected]) -> Result<(), ReadErro
     if let Fact::Known(known) = &mut facts.partition_table {
         known.boot_code = booting.code;
     }
+    // Loaders are read for what they say of themselves, and each reader has its own words for what it did not find.
+    first.was_read()?;
+    let facts = &mut first.facts;
     facts.volumes = inside.volumes.clone();
     facts.volume_groups = inside.volume_groups.clone();
     facts.os = inside.os.clone();
@@ -94,7 +107,14 @@ pub fn join_each<T>(disks: &mut [T], of: fn(&T) -> &Inspected, of_mut: fn(&mut T
 ///
 /// Only when the host cannot read it, or a parent of it.
 pub fn surface(source: &Source<'_>, options: Options) -> Result<Inspected, ReadError> {
-    let container = container::open(source)?;
+    // Without an end: what is looked at here is bounded by its own structures.
+    let watch = Watch::new(u64::MAX);
+    let watched = |bytes: &Bytes| -> Bytes { Arc::new(Guard::new(bytes.clone(), watch.clone())) };
+    let file = watched(source.file);
+    let source = &Source { file: &file, ..*source };
+    let mut container = container::open(source)?;
+    // Its parents are read past the file.
+    container.disk = container.disk.map(|disk| watched(&disk));
     let mut facts = files::facts(source, &container, options)?;
     let mut table = None;
     match &container.disk {
@@ -112,7 +132,9 @@ pub fn surface(source: &Source<'_>, options: Options) -> Result<Inspected, ReadE
             unreadable(&mut facts, is_disk.then_some(reason));
         }
     }
-    Ok(Inspected { facts, container, table, inside: None })
+    let inspected = Inspected { facts, container, table, inside: None, watch };
+    inspected.was_read()?;
+    Ok(inspected)
 }
 
 /// What cannot be known of a disk that cannot be read; all of it absent where the file holds no disk that we open.
