@@ -1,7 +1,9 @@
 //! What can go wrong when bytes are read, and whose fault it is.
 
+use super::printable;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A read that could not be answered.
@@ -35,6 +37,14 @@ pub enum ReadError {
         /// The host's own words.
         cause: Arc<io::Error>,
     },
+    /// The host could not read a file below the one that was asked: a parent of a differencing disk.
+    #[error("the parent disk '{}' cannot be read: {cause}", printable(&path.to_string_lossy()))]
+    Parent {
+        /// The file.
+        path: PathBuf,
+        /// The host's own words.
+        cause: Arc<io::Error>,
+    },
 }
 
 impl ReadError {
@@ -47,7 +57,7 @@ impl ReadError {
     /// Whether the host, not the image, is to blame.
     #[must_use]
     pub fn is_host(&self) -> bool {
-        matches!(self, Self::Host { .. })
+        matches!(self, Self::Host { .. } | Self::Parent { .. })
     }
 }
 

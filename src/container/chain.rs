@@ -2,8 +2,9 @@
 
 use super::vhd::{self, DynamicHeader, Vhd};
 use crate::bytes::host::Access;
-use crate::bytes::{Bytes, Guid, HostFile, ReadError, printable};
+use crate::bytes::{Bytes, Guid, HostFile, ReadAt, ReadError, printable};
 use std::fmt;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,8 +88,34 @@ pub enum ParentError {
     },
 }
 
-fn bytes(file: &Arc<HostFile>) -> Bytes {
-    file.clone()
+/// A parent's file, whose failures tell of it.
+#[derive(Debug)]
+struct Named {
+    file: Arc<HostFile>,
+    path: PathBuf,
+}
+
+impl ReadAt for Named {
+    fn size(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.file.read_at(offset, buf).map_err(|error| match &error {
+            ReadError::Host { cause, .. } => {
+                ReadError::Parent { path: self.path.clone(), cause: Arc::new(std::io::Error::new(cause.kind(), error.to_string())) }
+            }
+            _ => error,
+        })
+    }
+
+    fn data(&self, from: u64) -> Option<Range<u64>> {
+        self.file.data(from)
+    }
+}
+
+fn bytes(parent: &Parent) -> Bytes {
+    Arc::new(Named { file: parent.file.clone(), path: parent.path.clone() })
 }
 
 fn shown(path: &Path) -> String {
@@ -115,15 +142,15 @@ pub(super) fn parents_of(child: &Vhd, file: &Bytes, path: &Path, search: &Parent
         if parents.len() >= MAX_PARENTS {
             return Err(ParentError::TooLong);
         }
-        let next = find(vhd, &bytes(&last.file), &last.path, search)?;
+        let next = find(vhd, &bytes(last), &last.path, search)?;
         parents.push(next);
     }
     // Down: open each over the one above it.
     let mut disk: Option<Bytes> = None;
     for parent in parents.iter().rev() {
         let opened = match &parent.vhd {
-            None => Ok(bytes(&parent.file)),
-            Some(vhd) => vhd::open(vhd, &bytes(&parent.file), disk.take()),
+            None => Ok(bytes(parent)),
+            Some(vhd) => vhd::open(vhd, &bytes(parent), disk.take()),
         };
         disk = Some(opened.map_err(|error| unusable(&parent.path, &error))?);
     }
@@ -135,7 +162,9 @@ pub(super) fn parents_of(child: &Vhd, file: &Bytes, path: &Path, search: &Parent
 
 fn unusable(path: &Path, error: &ReadError) -> ParentError {
     match error {
-        ReadError::Host { cause, .. } => ParentError::Host { path: path.to_owned(), cause: cause.clone() },
+        ReadError::Host { cause, .. } | ReadError::Parent { cause, .. } => {
+            ParentError::Host { path: path.to_owned(), cause: cause.clone() }
+        }
         other => ParentError::Unusable { path: path.to_owned(), reason: other.to_string() },
     }
 }
@@ -154,7 +183,15 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result
     let names = Names::of(header, file);
     let mut failure = None;
     for candidate in names.candidates(&directories) {
-        let Ok(canonical) = std::fs::canonicalize(&candidate) else { continue };
+        let canonical = match std::fs::canonicalize(&candidate) {
+            Ok(canonical) => canonical,
+            Err(error) if is_missing(&error) => continue,
+            Err(cause) => {
+                // Whether it is the parent cannot be told.
+                failure.get_or_insert(ParentError::Host { path: candidate, cause: Arc::new(cause) });
+                continue;
+            }
+        };
         if !allowed.iter().any(|dir| canonical.starts_with(dir)) {
             failure.get_or_insert(ParentError::Outside { path: candidate });
             continue;
@@ -179,10 +216,19 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result
     }))
 }
 
+/// Whether an error says that no file has that name: as the child writes it, it may be one that no file here can have.
+fn is_missing(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
+}
+
 /// Opens a candidate and compares its identity.
 fn examine(path: &Path, header: &DynamicHeader, child: &Vhd, search: &ParentSearch) -> Result<Parent, ParentError> {
-    let host = |cause| ParentError::Host { path: path.to_owned(), cause: Arc::new(cause) };
-    let file = Arc::new(HostFile::open(path, search.access).map_err(host)?);
+    let file = Arc::new(HostFile::open(path, search.access).map_err(|cause| match cause.kind() {
+        // A directory, a pipe: it will not be another one the next time.
+        std::io::ErrorKind::InvalidInput => ParentError::Unusable { path: path.to_owned(), reason: cause.to_string() },
+        _ => ParentError::Host { path: path.to_owned(), cause: Arc::new(cause) },
+    })?);
     let vhd = vhd::read(&*file).map_err(|error| unusable(path, &error))?;
     let Some(vhd) = vhd else {
         // XenServer names a raw parent by an id of zeros.

@@ -36,6 +36,8 @@ pub(super) fn from_vhd(vhd: vhd::Vhd, source: &Source<'_>) -> Result<Container, 
                 parents = found;
                 vhd::open(&vhd, source.file, Some(parent)).map_err(OpenError::from)
             }
+            // What the host cannot read is not a parent that is missing or unfit.
+            Err(chain::ParentError::Host { path, cause }) => return Err(ReadError::Parent { path, cause }),
             Err(error) => Err(error.into()),
         }
     } else {

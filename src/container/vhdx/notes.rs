@@ -28,7 +28,7 @@ impl Notes {
         let at = match &error {
             ReadError::Corrupt(corrupt) => corrupt.at,
             ReadError::OutOfBounds { offset, .. } | ReadError::Host { offset, .. } => *offset,
-            ReadError::Unsupported(_) => 0,
+            ReadError::Unsupported(_) | ReadError::Parent { .. } => 0,
         };
         self.deviation(at, error.to_string());
         self.refusal.get_or_insert(error);

@@ -262,7 +262,7 @@ fn described(error: crate::bytes::ReadError) -> Error {
     use crate::bytes::ReadError;
     match error {
         ReadError::Unsupported(what) => Error::Unsupported(what),
-        ReadError::Host { .. } => Error::Read(error),
+        ReadError::Host { .. } | ReadError::Parent { .. } => Error::Read(error),
         other => Error::Damaged(other.to_string()),
     }
 }
