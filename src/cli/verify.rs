@@ -27,7 +27,9 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Status> 
         match verified {
             Ok(verified) => disks.push(verified),
             Err(CannotVerify::Copy(CopyError::Cancelled)) => return Ok(interrupt::status()),
-            Err(error) => return Err(error).with_context(|| format!("cannot verify '{}'", shown(&args.directory))),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot verify '{}'", shown(&args.directory.join(&disk.file))));
+            }
         }
     }
     join(&mut disks)?;
