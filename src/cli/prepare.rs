@@ -346,9 +346,12 @@ fn publish(
         earlier.push(MANIFEST.to_owned());
         earlier.extend(candidates.iter().map(|candidate| candidate.name.clone()));
         // What the earlier image's digests said goes with it; those of nobody's image stay.
-        if sums.is_some() || directory.join(MANIFEST).exists() {
+        if sums.is_some() || directory.join(MANIFEST).try_exists().with_context(fail)? {
             earlier.push(SUMS.to_owned());
         }
     }
-    prepare::publish_all(directory, files, &earlier).with_context(fail)
+    for left in prepare::publish_all(directory, files, &earlier).with_context(fail)? {
+        output::complain(&format!("the image is complete; '{}', a file of the earlier one, could not be removed", shown(&left)));
+    }
+    Ok(())
 }

@@ -16,34 +16,39 @@ const EARLIER: &str = ".vhdkit-earlier-";
 
 /// Why the files have not got their names. Everything is as before, unless `left` says otherwise.
 #[derive(Debug, thiserror::Error)]
-#[error("{cause}{}", left_over(.left))]
+#[error("{cause}{}", left_over(.left, .stuck))]
 pub struct CannotPublish {
     /// What failed.
     pub cause: io::Error,
     /// Files that could not be put back where they were: where they are now, and where they belong.
     pub left: Vec<(PathBuf, PathBuf)>,
+    /// New files that could not be removed again.
+    pub stuck: Vec<PathBuf>,
 }
 
-fn left_over(left: &[(PathBuf, PathBuf)]) -> String {
+fn left_over(left: &[(PathBuf, PathBuf)], stuck: &[PathBuf]) -> String {
+    let stuck = stuck.iter().map(|path| format!("; the new '{}' could not be removed again", path.display()));
     left.iter()
         .map(|(now, belongs)| format!("; the earlier '{}' could not be put back and is '{}'", belongs.display(), now.display()))
+        .chain(stuck)
         .collect()
 }
 
 /// Names `files` in `dir`, in their order, the last one when all others are on the device. `earlier` are names of files of an earlier
 /// image, which go when all is done; those that do not exist are no matter. The files must have been staged not to replace anything.
+/// Returns hidden names of earlier files that could not be removed: they do no harm there, and take room.
 ///
 /// # Errors
 ///
 /// The first failure. Nothing has a name then that had not before, and the earlier files have theirs again.
-pub fn publish_all(dir: &Path, files: Vec<(String, Verified)>, earlier: &[String]) -> Result<(), CannotPublish> {
+pub fn publish_all(dir: &Path, files: Vec<(String, Verified)>, earlier: &[String]) -> Result<Vec<PathBuf>, CannotPublish> {
     let mut set = Set { dir, aside: Vec::new(), named: Vec::new(), made: Vec::new() };
     match set.name_all(files, earlier) {
-        Ok(()) => {
-            set.forget_earlier();
-            Ok(())
+        Ok(()) => Ok(set.forget_earlier()),
+        Err(cause) => {
+            let (left, stuck) = set.undo();
+            Err(CannotPublish { cause, left, stuck })
         }
-        Err(cause) => Err(CannotPublish { cause, left: set.undo() }),
     }
 }
 
@@ -87,7 +92,7 @@ impl Set<'_> {
         // Names of an earlier process that was killed are not ours to take.
         let hidden = (0..1000_u32)
             .map(|number| self.dir.join(format!("{EARLIER}{}-{number}-{name}", std::process::id())))
-            .find(|hidden| hidden.symlink_metadata().is_err())
+            .find(|hidden| hidden.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound))
             .ok_or_else(|| fail(io::Error::other("every hidden name is taken")))?;
         fs::rename(&path, &hidden).map_err(fail)?;
         self.aside.push((hidden, path));
@@ -102,25 +107,22 @@ impl Set<'_> {
         self.made.iter().try_for_each(|made| made.flush(self.dir)).map_err(fail)
     }
 
-    /// Removes what waited. What cannot be removed does no harm under its hidden name.
-    fn forget_earlier(self) {
-        for (hidden, _) in self.aside {
-            fs::remove_file(hidden).ok();
-        }
+    /// Removes what waited; what could not be removed.
+    fn forget_earlier(self) -> Vec<PathBuf> {
+        self.aside.into_iter().map(|(hidden, _)| hidden).filter(|hidden| fs::remove_file(hidden).is_err()).collect()
     }
 
-    /// Takes all names back; earlier files that could not be put back.
-    fn undo(self) -> Vec<(PathBuf, PathBuf)> {
-        for path in self.named.iter().rev() {
-            // The failure that led here is what the user must hear of.
-            fs::remove_file(path).ok();
-        }
+    /// Takes all names back; earlier files that could not be put back, and new ones that could not be removed.
+    fn undo(self) -> (Vec<(PathBuf, PathBuf)>, Vec<PathBuf>) {
+        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let stays = |path: &PathBuf| fs::remove_file(path).is_err_and(|error| !gone(&error));
+        let stuck = self.named.into_iter().rev().filter(stays).collect();
         let back = |(hidden, path): &(PathBuf, PathBuf)| path.symlink_metadata().is_ok() || fs::rename(hidden, path).is_err();
         let left = self.aside.into_iter().rev().filter(back).collect();
         for made in self.made.into_iter().rev() {
             made.undo();
         }
-        left
+        (left, stuck)
     }
 }
 

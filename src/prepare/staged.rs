@@ -77,6 +77,21 @@ impl Staged {
         matches!(self.body, Body::Unnamed(_))
     }
 
+    /// Removes the file again.
+    ///
+    /// # Errors
+    ///
+    /// The host's error, with the name that is left.
+    pub fn discard(self) -> io::Result<()> {
+        match self.body {
+            Body::Unnamed(_) => Ok(()),
+            Body::Neighbour(file) => {
+                let path = file.path().to_owned();
+                file.close().map_err(|error| at(&format!("cannot remove '{}' again", path.display()), error))
+            }
+        }
+    }
+
     /// Flushes everything to the device, and ends the writing.
     ///
     /// # Errors
