@@ -74,8 +74,8 @@ fn find(asking: &Asking, first: Option<&PathBuf>) -> anyhow::Result<Option<(Path
     let fail = || format!("cannot read the configuration '{}'", shown(&path));
     // Looked at before it is opened: to open a pipe is to wait for its writer.
     let there = match std::fs::metadata(&path) {
-        // Whether the directory is there is the disk's business.
-        Err(_) if asking.config.is_none() && std::fs::symlink_metadata(&path).is_err() => return Ok(None),
+        // Whether the directory is there is the disk's business. What the host cannot tell is not taken for no configuration.
+        Err(_) if asking.config.is_none() && std::fs::symlink_metadata(&path).is_err_and(|error| is_elsewhere(&error)) => return Ok(None),
         there => there.with_context(fail)?,
     };
     anyhow::ensure!(there.is_file(), "{}: it is no file", fail());
@@ -85,6 +85,12 @@ fn find(asking: &Asking, first: Option<&PathBuf>) -> anyhow::Result<Option<(Path
     let short = u64::try_from(bytes.len()).is_ok_and(|length| length <= MOST);
     anyhow::ensure!(short, "{}: it has more than {MOST} bytes", fail());
     Ok(Some((path.clone(), String::from_utf8(bytes).with_context(fail)?)))
+}
+
+/// Whether there is no such file, or none that could stand beside a disk that can be opened.
+fn is_elsewhere(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | InvalidFilename)
 }
 
 /// The UTC date of now, or of SOURCE_DATE_EPOCH where a build asks to be the same every day.

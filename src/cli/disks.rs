@@ -161,11 +161,12 @@ pub(super) fn check_data(os: &[PathBuf], asking: &Asking) -> anyhow::Result<()> 
     anyhow::ensure!(os.len() == 1, "--data belongs to one image: give one OS disk, not {}", os.len());
     let is_data = asking.role.map(Role::from) == Some(Role::Data);
     anyhow::ensure!(!is_data, "--data belongs to an image with an OS disk, and --role data says that the disk is none");
-    let mut seen: Vec<(FileId, String)> = os.iter().map(|path| (identity(path), format!("'{}'", shown(path)))).collect();
+    let named = |path: &PathBuf| Ok((source_identity(path)?, format!("'{}'", shown(path))));
+    let mut seen: Vec<(FileId, String)> = os.iter().map(named).collect::<anyhow::Result<_>>()?;
     for (place, disk) in asking.data.iter().enumerate() {
         let twice = asking.data.iter().take(place).any(|other| other.lun == disk.lun);
         anyhow::ensure!(!twice, "LUN {} is given twice; each data disk needs its own", disk.lun);
-        let id = identity(&disk.path);
+        let id = source_identity(&disk.path)?;
         let name = format!("'{}' (LUN {})", shown(&disk.path), disk.lun);
         if let Some((_, other)) = seen.iter().find(|(path, _)| *path == id) {
             anyhow::bail!("{name} and {other} are the same file");
@@ -178,9 +179,14 @@ pub(super) fn check_data(os: &[PathBuf], asking: &Asking) -> anyhow::Result<()> 
 /// Fails where a disk of the image is what another one stands on: it is no disk of its own, and both would hold the same data.
 pub(super) fn check_parents<'a>(disks: impl Iterator<Item = &'a Opened> + Clone) -> anyhow::Result<()> {
     for child in disks.clone() {
-        for parent in child.sources().skip(1).map(identity) {
-            if let Some(disk) = disks.clone().find(|disk| identity(&disk.path) == parent) {
-                anyhow::bail!("'{}' is the parent of '{}'; it cannot be a disk of the same image", shown(&disk.path), shown(&child.path));
+        for parent in child.sources().skip(1).map(source_identity) {
+            let parent = parent?;
+            for disk in disks.clone() {
+                let (one, other) = (shown(&disk.path), shown(&child.path));
+                anyhow::ensure!(
+                    identity(&disk.path)? != parent,
+                    "'{one}' is the parent of '{other}'; it cannot be a disk of the same image"
+                );
             }
         }
     }
@@ -197,12 +203,34 @@ pub(super) enum FileId {
     Path(PathBuf),
 }
 
-/// Which file a path leads to.
-pub(super) fn identity(path: &Path) -> FileId {
+/// Which file a path leads to, or would lead to.
+///
+/// # Errors
+///
+/// When something stands there that cannot be looked at: it may be any file, a source too.
+pub(super) fn identity(path: &Path) -> std::io::Result<FileId> {
     #[cfg(unix)]
-    if let Ok(metadata) = std::fs::metadata(path) {
-        use std::os::unix::fs::MetadataExt;
-        return FileId::Number(metadata.dev(), metadata.ino());
+    match std::fs::metadata(path) {
+        Ok(metadata) => {
+            use std::os::unix::fs::MetadataExt;
+            return Ok(FileId::Number(metadata.dev(), metadata.ino()));
+        }
+        Err(error) if is_missing(&error) => {}
+        Err(error) => return Err(error),
     }
-    FileId::Path(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+    Ok(FileId::Path(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())))
+}
+
+/// Which file a source is.
+///
+/// # Errors
+///
+/// As [`identity`], in words for the user: it cannot be opened either.
+pub(super) fn source_identity(path: &Path) -> anyhow::Result<FileId> {
+    identity(path).with_context(|| format!("cannot open '{}'", shown(path)))
+}
+
+/// Whether an error says that nothing stands there, and not that the host cannot tell.
+pub(super) fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }

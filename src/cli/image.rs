@@ -35,7 +35,7 @@ pub(super) fn check_outputs(args: &PrepareArgs, name: &str, directory: &Path) ->
     }
     if !args.writing.dry_run {
         // Leaves nothing, and tells of a directory that takes no files before an hour of reading.
-        Staged::new(directory, false).map(drop).with_context(|| format!("cannot write into '{}'", shown(directory)))?;
+        Staged::new(directory, false).and_then(Staged::discard).with_context(|| format!("cannot write into '{}'", shown(directory)))?;
     }
     refuse_sources(args, name, directory, std::iter::once(&args.disk).chain(data_paths(args)).map(PathBuf::as_path))?;
     let has_manifest = directory.join(MANIFEST).exists();
@@ -60,11 +60,12 @@ pub(super) fn refuse_sources<'a>(
     if args.writing.output.is_none() {
         return Ok(());
     }
-    let sources: Vec<disks::FileId> = sources.map(disks::identity).collect();
+    let sources: Vec<disks::FileId> = sources.map(disks::source_identity).collect::<anyhow::Result<_>>()?;
     let removed = std::iter::once(directory.join(SUMS));
-    for path in outputs(args, name, directory).into_iter().chain(removed).filter(|path| path.exists()) {
+    for path in outputs(args, name, directory).into_iter().chain(removed) {
+        let own = disks::identity(&path).with_context(|| format!("cannot look at '{}'", shown(&path)))?;
         anyhow::ensure!(
-            !sources.contains(&disks::identity(&path)),
+            !sources.contains(&own),
             "'{}' is a source itself; vhdkit never writes on a source: choose another directory or --name",
             shown(&path)
         );
@@ -74,9 +75,13 @@ pub(super) fn refuse_sources<'a>(
 
 /// Refuses reports that would take the place of an output.
 pub(super) fn refuse_reports(args: &PrepareArgs, name: &str, directory: &Path) -> anyhow::Result<()> {
-    let real = |path: &Path| std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok();
+    let real = |path: &Path| match std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }) {
+        Err(error) if disks::is_missing(&error) => Ok(None),
+        real => real.map(Some).with_context(|| format!("cannot look at '{}'", shown(path))),
+    };
     for report in &args.report {
-        let same = report.path.parent().and_then(real).is_some_and(|dir| Some(dir) == real(directory));
+        let own = report.path.parent().map(real).transpose()?.flatten();
+        let same = own.is_some() && own == real(directory)?;
         let taken = outputs(args, name, directory).iter().any(|output| output.file_name() == report.path.file_name());
         anyhow::ensure!(!(same && taken), "cannot write the report '{}': it is a file of the image", shown(&report.path));
     }

@@ -1,7 +1,7 @@
 //! Where words go: data to standard output, everything else to standard error.
 
 use super::args::{CheckFormat, ColorChoice, Common, Format, ReportFile};
-use super::disks::{FileId, identity, shown};
+use super::disks::{FileId, identity, is_missing, shown, source_identity};
 use crate::prepare::publish_text;
 use crate::report::Look;
 use anyhow::Context;
@@ -150,19 +150,22 @@ pub(super) fn documents(
 /// Refuses report files that cannot be written, or would take the place of a source, of each other, or of anything but a file. Called
 /// before any work.
 pub(super) fn refuse_sources<'a>(files: &[ReportFile], sources: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
-    let sources: Vec<FileId> = if files.is_empty() { vec![] } else { sources.map(identity).collect() };
+    let sources: Vec<FileId> = if files.is_empty() { vec![] } else { sources.map(source_identity).collect::<anyhow::Result<_>>()? };
     let mut seen: Vec<FileId> = Vec::new();
     for file in files {
         let fail = || format!("cannot write the report '{}'", shown(&file.path));
         let dir = directory(&file.path);
         anyhow::ensure!(dir.is_dir(), "{}: there is no directory '{}'", fail(), shown(dir));
         // A file that is not there yet is known by its directory's real path.
-        let own = match (identity(&file.path), file.path.file_name()) {
+        let own = match (identity(&file.path).with_context(fail)?, file.path.file_name()) {
             (FileId::Path(_), Some(name)) => FileId::Path(std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()).join(name)),
             (id, _) => id,
         };
         anyhow::ensure!(!sources.contains(&own), "{}: it is a source, and vhdkit never writes on one", fail());
-        let is_file = std::fs::metadata(&file.path).map_or(true, |metadata| metadata.is_file());
+        let is_file = match std::fs::metadata(&file.path) {
+            Err(error) if is_missing(&error) => true,
+            there => there.with_context(fail)?.is_file(),
+        };
         anyhow::ensure!(is_file, "{}: something stands there that is not a file", fail());
         anyhow::ensure!(file.path.file_name().is_some_and(|name| name.to_str().is_some()), "{}: it has no name that can be used", fail());
         anyhow::ensure!(!seen.contains(&own), "{}: two reports would be written to it", fail());
