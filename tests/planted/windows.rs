@@ -186,6 +186,11 @@ pub fn healthy_disk(state: State, profile: Profile) -> Option<Said> {
     base().map(|base| base.healthy(state, profile, 2).clone())
 }
 
+/// Writes the healthy disk of a state; `false` without the tools.
+pub fn write_healthy(state: State, path: &Path) -> bool {
+    base().map(|base| base.make(state, &[], path)).is_some()
+}
+
 /// A healthy disk's facts; `None` without the tools.
 pub fn healthy_facts(state: State) -> Option<DiskFacts> {
     let base = base()?;

@@ -1,0 +1,53 @@
+//! Hosts that fail: every read and write that can fail does, one at a time, and nothing that is told or left behind may be wrong for it.
+//!
+//! - `within` lets the n-th read of a disk fail in process, and `truth` holds what is told then against what is told of the healthy disk.
+//!
+//! A part of the cases is run unless `VHDKIT_FULL` is set.
+#![cfg(unix)]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::print_stderr,
+    clippy::allow_attributes,
+    reason = "a test may panic, and says what it skips"
+)]
+
+#[path = "../support/full.rs"]
+mod full;
+#[path = "../fuzzing/mod.rs"]
+mod fuzzing;
+#[path = "../fuzzing/guests.rs"]
+mod guests;
+#[path = "../planted/linux.rs"]
+mod linux;
+#[path = "../planted/linux_healthy.rs"]
+mod linux_healthy;
+#[path = "../support/ntfs_3g.rs"]
+mod ntfs_3g;
+#[path = "../planted/ready.rs"]
+mod ready;
+#[path = "../support/mod.rs"]
+mod support;
+// Windows disks, where ntfs-3g and hivex are installed.
+#[path = "../planted"]
+mod planted {
+    pub mod ready;
+    pub mod registry;
+    pub mod windows;
+    pub mod windows_healthy;
+}
+
+mod reads;
+mod strace;
+mod truth;
+mod within;
+mod writes;
