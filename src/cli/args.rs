@@ -17,7 +17,7 @@ use std::path::PathBuf;
     name = "vhdkit",
     version,
     about,
-    after_help = "Exit status: 0 ready; 1 not ready, or an error rule undecided; 2 it could not be done; 130, 143 interrupted.\n\
+    after_help = "Exit status: 0 ready; 1 not ready, or an error rule undecided; 2 it could not be done; 129, 130, 143 interrupted.\n\
                   Sources are opened read-only, always. No root, mounts or network are needed.",
     max_term_width = 100,
     propagate_version = true

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM.
+//! SIGINT, SIGTERM and SIGHUP.
 //!
 //! A command that only reads ends at once. One that writes is told to stop, cleans up, and ends with the same status; a second signal
 //! ends it at once all the same.
@@ -25,7 +25,7 @@ static SIGNALS: OnceLock<Signals> = OnceLock::new();
 pub(super) fn install() -> anyhow::Result<()> {
     let signals =
         Signals { at_once: Arc::new(AtomicBool::new(true)), stop: Arc::new(AtomicBool::new(false)), number: Arc::new(AtomicUsize::new(0)) };
-    for (signal, number) in [(SIGINT, 2_u8), (SIGTERM, 15)] {
+    for (signal, number) in asking_to_stop() {
         let status = i32::from(Status::Interrupted(number).code());
         // Actions run in this order: the first looks at what the last one sets.
         flag::register_conditional_shutdown(signal, status, signals.at_once.clone()).context("cannot handle signals")?;
@@ -38,6 +38,25 @@ pub(super) fn install() -> anyhow::Result<()> {
     flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false))).context("cannot handle signals")?;
     SIGNALS.get_or_init(|| signals);
     Ok(())
+}
+
+/// Signals that ask to stop, with their numbers.
+fn asking_to_stop() -> Vec<(i32, u8)> {
+    let mut signals = vec![(SIGINT, 2), (SIGTERM, 15)];
+    // The terminal goes away. Under nohup it may.
+    #[cfg(unix)]
+    if !is_hangup_ignored() {
+        signals.push((signal_hook::consts::SIGHUP, 1));
+    }
+    signals
+}
+
+/// Whether who started us wants us to outlive the terminal. Only Linux tells without changing it.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
 }
 
 /// From here on a signal is a request: the flag that asks to stop.
@@ -61,5 +80,5 @@ pub(super) fn at_once() {
 /// The status of a run that was asked to stop.
 pub(super) fn status() -> Status {
     let number = SIGNALS.get().map_or(0, |signals| signals.number.load(Ordering::SeqCst));
-    Status::Interrupted(u8::try_from(number).unwrap_or(2).max(2))
+    Status::Interrupted(u8::try_from(number).ok().filter(|number| *number > 0).unwrap_or(2))
 }
