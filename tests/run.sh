@@ -25,7 +25,8 @@ strace strace               shellcheck shellcheck       setfattr attr           
 cpio cpio                   lz4 lz4                     lzop lzop                   bzip2 bzip2
 lsinitramfs initramfs-tools-core                        hivexsh libhivex-bin        wimlib-imagex wimtools
 rpm rpm                     db_load db-util             sbsign sbsigntool           osslsigncode osslsigncode
-dpkg-query dpkg             ntfs-3g ntfs-3g
+dpkg-query dpkg             ntfs-3g ntfs-3g            faketime faketime
+unshare util-linux          losetup mount
 '
 
 missing() {

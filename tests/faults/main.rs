@@ -1,6 +1,10 @@
 //! Hosts that fail: every read and write that can fail does, one at a time, and nothing that is told or left behind may be wrong for it.
 //!
-//! - `within` lets the n-th read of a disk fail in process, and `truth` holds what is told then against what is told of the healthy disk.
+//! - `within` lets the n-th read of a disk fail in process, and `truth` holds what is told then against what is told of the healthy disk;
+//!   `templates` does the same while a template is planned, made and trimmed.
+//! - `writes` and `reads` let the n-th system call of each kind fail around the binary, by `strace`.
+//! - `space` has file systems, files and outputs without room; `ends` has signals, races and directories that do not keep still;
+//!   `surroundings` has clocks, locales, modes, names and a device that fails.
 //!
 //! A part of the cases is run unless `VHDKIT_FULL` is set.
 #![cfg(unix)]
@@ -46,8 +50,12 @@ mod planted {
     pub mod windows_healthy;
 }
 
+mod ends;
 mod reads;
+mod space;
 mod strace;
+mod surroundings;
+mod templates;
 mod truth;
 mod within;
 mod writes;
