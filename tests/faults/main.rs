@@ -44,7 +44,7 @@ mod support;
 // Windows disks, where ntfs-3g and hivex are installed.
 #[path = "../planted"]
 mod planted {
-    pub mod ready;
+    pub(crate) use crate::ready;
     pub mod registry;
     pub mod windows;
     pub mod windows_healthy;

@@ -55,7 +55,8 @@ pub fn lies(healthy: &Value, faulty: &Value) -> Vec<String> {
     lies.extend(before.keys().filter(|rule| !after.contains_key(*rule)).map(|rule| format!("{rule:?} is not asked any more")));
     let verdict = |document: &Value| document["verdict"].as_str().unwrap_or_default().to_owned();
     let (was, is) = (verdict(healthy), verdict(faulty));
-    if is != was && is != "undecided" && !(is == "not_ready" && !fresh.is_empty()) {
+    let told = is == "not_ready" && !fresh.is_empty();
+    if is != was && is != "undecided" && !told {
         lies.push(format!("the verdict was {was} and is {is}"));
     }
     lies
