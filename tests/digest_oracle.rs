@@ -38,7 +38,8 @@ fn first_word(tool: &str, args: &[&str], file: &Path) -> Option<String> {
 
 fn ours(file: &Path, sha256: bool) -> Copied {
     let bytes: Bytes = Arc::new(HostFile::open(file, Access::Positional).unwrap());
-    digest(&bytes, &CopyOptions { threads: None, fsverity: true, sha256, share: None }, &(), &AtomicBool::new(false)).unwrap()
+    digest(&bytes, &CopyOptions { threads: None, fsverity: true, sha256, share: None, reflink: false }, &(), &AtomicBool::new(false))
+        .unwrap()
 }
 
 fn agree(what: &str, file: &Path, sha256: bool) {

@@ -3,7 +3,7 @@
 //! File systems are read in small pieces that lie close together: inodes, descriptors, directory blocks. Each piece read through
 //! a chain of VHDs, partitions and volumes costs the whole way down; a page read once costs it once.
 
-use super::{Bytes, KIB, ReadAt, ReadError, check_bounds, int_u64, int_usize, read_vec};
+use super::{Bytes, KIB, Origin, ReadAt, ReadError, check_bounds, int_u64, int_usize, read_vec};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
@@ -126,6 +126,10 @@ impl ReadAt for Cached {
 
     fn data(&self, from: u64) -> Option<Range<u64>> {
         self.inner.data(from)
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        self.inner.origin(range)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A watch over reads: the host's failures are kept, and a reader that never ends is ended.
 
-use super::{ByteSize, Bytes, ReadAt, ReadError, int_u64};
+use super::{ByteSize, Bytes, Origin, ReadAt, ReadError, int_u64};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -77,6 +77,10 @@ impl ReadAt for Guard {
 
     fn data(&self, from: u64) -> Option<Range<u64>> {
         self.base.data(from)
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        self.base.origin(range)
     }
 }
 

@@ -28,6 +28,7 @@ pub use slice::Slice;
 pub use text::printable;
 pub use units::{ByteSize, GIB, Guid, KIB, MIB, ParseSizeError, SECTOR, TIB, int_u64, int_usize};
 
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -54,6 +55,25 @@ pub trait ReadAt: Send + Sync + std::fmt::Debug {
     fn data(&self, from: u64) -> Option<Range<u64>> {
         (from < self.size()).then(|| from..self.size())
     }
+
+    /// Where the first bytes of `range` stand in a file of the host, where they do stand in one, unchanged and one after the other.
+    ///
+    /// Never an answer that reading would contradict: a layer that changes what lies below it answers for what it leaves alone, and
+    /// the default for nothing. `None` therefore says only that the bytes must be read.
+    fn origin(&self, _range: Range<u64>) -> Option<Origin<'_>> {
+        None
+    }
+}
+
+/// A place in a regular file of the host.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The file, open for reading.
+    pub file: &'a File,
+    /// First byte in it.
+    pub offset: u64,
+    /// How many bytes; never 0, and never more than was asked for.
+    pub length: u64,
 }
 
 /// Shared bytes; what layers hand to each other.
@@ -70,6 +90,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn data(&self, from: u64) -> Option<Range<u64>> {
         (**self).data(from)
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        (**self).origin(range)
     }
 }
 
@@ -119,8 +143,67 @@ pub fn is_zero(buf: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
+
+    /// Bytes over a file, in the ways that plans lay them.
+    fn layered() -> (tempfile::NamedTempFile, Vec<Bytes>) {
+        use std::io::Write;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&(0..200_000_u32).map(|n| (n % 251) as u8).collect::<Vec<_>>()).unwrap();
+        let host: Bytes = Arc::new(HostFile::open(file.path(), host::Access::Positional).unwrap());
+        let slice: Bytes = Arc::new(Slice::new(host.clone(), 4096, 150_000).unwrap());
+        let mut grown = Overlay::resized(slice.clone(), 160_000);
+        for (at, len) in [(0, 10), (10, 5), (40_000, 1), (100_000, 20_000), (159_488, 512)] {
+            grown.patch(at, vec![9; len]).unwrap();
+        }
+        let cut: Bytes = Arc::new(Overlay::resized(host.clone(), 70_000));
+        let grown: Bytes = Arc::new(grown);
+        let punched: Bytes = Arc::new(Punched::new(grown.clone(), vec![5..6, 30_000..50_000, 149_990..155_000]));
+        let cached: Bytes = Arc::new(Cached::new(punched.clone()));
+        let scratch = Scratch::new(host.clone(), MIB);
+        scratch.write_at(5000, &[1]).unwrap();
+        let guarded: Bytes = Arc::new(Guard::new(punched.clone(), Watch::new(u64::MAX)));
+        (file, vec![host, slice, grown, cut, punched, cached, guarded, scratch, Arc::new(Zeros(100_000)), Arc::new(Memory(vec![1; 100]))])
+    }
+
+    #[test]
+    fn an_origin_holds_the_very_bytes() {
+        let (_file, layers) = layered();
+        let mut found = vec![0_u32; layers.len()];
+        for (layer, found) in layers.iter().zip(&mut found) {
+            for start in (0..layer.size() + 5000).step_by(997).chain([0, 1, 5, 6, 10, 15, 39_999, 40_000, 40_001, 149_999, 150_000]) {
+                for length in [0, 1, 2, 500, 4096, 70_000, u64::MAX - start] {
+                    let Some(origin) = layer.origin(start..start + length) else { continue };
+                    *found += 1;
+                    assert!(origin.length > 0 && origin.length <= length, "{origin:?} of {start}, {length}");
+                    let mut stands = vec![0; origin.length as usize];
+                    std::os::unix::fs::FileExt::read_exact_at(origin.file, &mut stands, origin.offset).unwrap();
+                    assert!(stands == read_vec(&**layer, start, stands.len()).unwrap(), "{origin:?} of {start}, {length} in {layer:?}");
+                }
+            }
+        }
+        let has: Vec<bool> = found.iter().map(|count| *count > 0).collect();
+        // What changes without a plan, and what is in no file, has none.
+        assert_eq!(has, [true, true, true, true, true, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn an_origin_ends_where_something_is_changed() {
+        let (_file, layers) = layered();
+        let told = |layer: usize, range: Range<u64>| layers[layer].origin(range).map(|origin| (origin.offset, origin.length));
+        assert_eq!(told(0, 100..1 << 30), Some((100, 199_900)));
+        assert_eq!(told(1, 0..1 << 30), Some((4096, 150_000)));
+        assert_eq!(told(2, 0..100), None);
+        assert_eq!(told(2, 15..1 << 30), Some((4096 + 15, 40_000 - 15)));
+        assert_eq!(told(2, 40_001..1 << 30), Some((4096 + 40_001, 100_000 - 40_001)));
+        assert_eq!(told(2, 120_000..1 << 30), Some((4096 + 120_000, 30_000)));
+        assert_eq!(told(2, 150_000..1 << 30), None, "grown");
+        assert_eq!(told(3, 69_000..1 << 30), Some((69_000, 1000)));
+        assert_eq!(told(4, 20_000..1 << 30), Some((4096 + 20_000, 10_000)));
+        assert_eq!(told(4, 30_000..1 << 30), None);
+    }
 
     #[test]
     fn bounds_hold_at_every_border() {

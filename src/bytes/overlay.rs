@@ -3,7 +3,7 @@
 //! One mechanism for everything that must be seen otherwise than it lies in the source: a log replayed in memory, an edit that
 //! is judged before it is written, a disk with its new footer. The base is never written to.
 
-use super::{Bytes, ReadAt, ReadError, check_bounds, int_u64, int_usize};
+use super::{Bytes, Origin, ReadAt, ReadError, check_bounds, int_u64, int_usize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -122,6 +122,12 @@ impl ReadAt for Overlay {
             (Some(base), Some(patch)) => Some(base.start..base.end.min(patch.start)),
             (one, other) => one.or(other),
         }
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        let patch = self.next_patch(range.start).map_or(u64::MAX, |patch| patch.start);
+        let end = range.end.min(self.visible_base()).min(patch);
+        (range.start < end).then(|| self.base.origin(range.start..end))?
     }
 }
 

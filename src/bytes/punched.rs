@@ -1,6 +1,6 @@
 //! Bytes with ranges that read as zeros, whatever lies below.
 
-use super::{Bytes, ReadAt, ReadError, int_u64, int_usize};
+use super::{Bytes, Origin, ReadAt, ReadError, int_u64, int_usize};
 use std::ops::Range;
 
 /// A base with holes punched into it.
@@ -72,6 +72,11 @@ impl ReadAt for Punched {
             }
             at = hole.end;
         }
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        let end = range.end.min(self.from(range.start).first().map_or(u64::MAX, |hole| hole.start));
+        (range.start < end).then(|| self.base.origin(range.start..end))?
     }
 }
 

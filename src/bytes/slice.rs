@@ -1,6 +1,6 @@
 //! A window on other bytes.
 
-use super::{Bytes, ReadAt, ReadError, check_bounds};
+use super::{Bytes, Origin, ReadAt, ReadError, check_bounds};
 use std::ops::Range;
 
 /// `size` bytes of another reader, from `start` on; reads cannot leave the window.
@@ -51,6 +51,12 @@ impl ReadAt for Slice {
         let start = found.start.saturating_sub(self.start);
         let end = found.end.saturating_sub(self.start).min(self.size);
         (start < end).then_some(start..end)
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        let end = range.end.min(self.size);
+        // Past the end is past the window, whatever lies there.
+        (range.start < end).then(|| self.inner.origin(self.start.saturating_add(range.start)..self.start.saturating_add(end)))?
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: one definition for parsing, help, completions and man pages.
 
-pub(super) use super::choices::{DataDisk, DigestChoice, OperationList, ProfileChoice, RoleChoice, SeverityChoice, StateChoice};
+pub(super) use super::choices::{
+    DataDisk, DigestChoice, OperationList, ProfileChoice, ReflinkChoice, RoleChoice, SeverityChoice, StateChoice,
+};
 use super::choices::{parse_code, parse_data, parse_name, parse_operations, parse_waiver};
 use super::config::Settled;
 pub(super) use super::formats::{CheckFormat, Format, InspectFormat, ReportFile, RulesFormat};
@@ -236,6 +238,9 @@ pub(super) struct Writing {
     /// Compute the SHA-256 of the whole file too, and write SHA256SUMS
     #[arg(long)]
     pub(super) sha256: bool,
+    /// Share what is unchanged with the source's file, where the file system can (XFS, Btrfs)
+    #[arg(long, value_enum, default_value_t = ReflinkChoice::Auto)]
+    pub(super) reflink: ReflinkChoice,
     /// Accept a finding that only a person can cure; repeatable
     #[arg(long, value_name = "CODE", value_parser = parse_code)]
     pub(super) allow: Vec<String>,

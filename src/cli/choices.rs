@@ -94,6 +94,15 @@ pub(super) enum DigestChoice {
     None,
 }
 
+/// `--reflink`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReflinkChoice {
+    /// Where the file system shares extents between files
+    Auto,
+    /// Every byte is written
+    Never,
+}
+
 /// One `--data`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DataDisk {

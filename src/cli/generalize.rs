@@ -1,6 +1,6 @@
 //! `vhdkit generalize`: what makes a template of a Linux disk; with `-o`, what `prepare --generalize` does.
 
-use super::args::{Common, DigestChoice, Format, GeneralizeArgs, PrepareArgs, RulesFormat, StateChoice, Wanted};
+use super::args::{Common, DigestChoice, Format, GeneralizeArgs, PrepareArgs, ReflinkChoice, RulesFormat, StateChoice, Wanted};
 use super::changes::{self, Changes};
 use super::{Status, config, image, output, prepare};
 use crate::generalize::OPERATIONS;
@@ -60,7 +60,8 @@ fn report(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status> {
         || writing.name.is_some()
         || writing.size.is_some()
         || !writing.allow.is_empty()
-        || writing.digest != DigestChoice::Fsverity;
+        || writing.digest != DigestChoice::Fsverity
+        || writing.reflink != ReflinkChoice::Auto;
     anyhow::ensure!(!asked, "this only reports; options of writing need -o DIR, or --dry-run");
     prepare::check_arguments(args)?;
     let paths = std::iter::once(&args.disk).chain(args.asking.data.iter().map(|disk| &disk.path)).chain(&args.asking.settled.file);

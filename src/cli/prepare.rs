@@ -1,6 +1,6 @@
 //! `vhdkit prepare`: judge, plan, judge the plan, write, read again, publish. All disks of an image, or none.
 
-use super::args::{Common, DigestChoice, PrepareArgs};
+use super::args::{Common, DigestChoice, PrepareArgs, ReflinkChoice};
 use super::changes::{self, Changes};
 use super::check::{image_kind, judge_all};
 use super::disks::{self, shown};
@@ -134,6 +134,7 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
         fsverity: args.writing.digest == DigestChoice::Fsverity,
         sha256: args.writing.sha256,
         share: Some(&share),
+        reflink: args.writing.reflink == ReflinkChoice::Auto,
     };
     let named = candidates.iter().map(|candidate| candidate.name.as_str());
     let jobs: Vec<Job<'_>> = named.zip(&images).zip(&alone).map(|((name, image), expected)| Job { name, image, expected }).collect();

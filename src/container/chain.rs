@@ -2,7 +2,7 @@
 
 use super::vhd::{self, DynamicHeader, Vhd};
 use crate::bytes::host::Access;
-use crate::bytes::{Bytes, Guid, HostFile, ReadAt, ReadError, printable};
+use crate::bytes::{Bytes, Guid, HostFile, Origin, ReadAt, ReadError, printable};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -111,6 +111,10 @@ impl ReadAt for Named {
 
     fn data(&self, from: u64) -> Option<Range<u64>> {
         self.file.data(from)
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        self.file.origin(range)
     }
 }
 

@@ -7,6 +7,7 @@
 //! the others run ahead of it.
 
 use super::fsverity::{self, BLOCK, Digest, GROUP, Tree};
+use super::output::Output;
 use super::share::{Share, default_threads};
 use crate::bytes::{Bytes, ReadAt, ReadError, int_u64, int_usize, is_zero};
 use sha2::{Digest as _, Sha256};
@@ -43,6 +44,8 @@ pub struct CopyOptions<'a> {
     pub sha256: bool,
     /// What other copies at the same time work with too; by default the threads are its own.
     pub share: Option<&'a Share>,
+    /// Let the output share extents with the source's file, where the file system can.
+    pub reflink: bool,
 }
 
 /// Hears how far a copy has come.
@@ -71,6 +74,8 @@ pub struct Copied {
     pub zero_bytes_read: u64,
     /// Bytes that the source knew to be zero, and that were not read.
     pub hole_bytes: u64,
+    /// Bytes of `data_bytes` that were not written, because the output refers to where they stand in the source's file.
+    pub shared_bytes: u64,
     /// The fs-verity digest, where asked for.
     pub fsverity: Option<Digest>,
     /// The SHA-256 of the whole file, where asked for.
@@ -127,8 +132,8 @@ pub fn copy(
     if out.metadata().map_err(length)?.len() != 0 {
         return Err(length(io::Error::new(io::ErrorKind::AlreadyExists, "the output is not empty")));
     }
-    out.set_len(size).map_err(length)?;
-    run(source.as_ref(), Some(out), options, progress, cancel)
+    let out = Output::new(out, size, options.reflink).map_err(length)?;
+    run(source.as_ref(), Some(&out), options, progress, cancel)
 }
 
 /// Reads all of `source` and computes the digests that `options` ask for; the counts say what [`copy()`] would have written.
@@ -142,7 +147,7 @@ pub fn digest(source: &Bytes, options: &CopyOptions<'_>, progress: &dyn Progress
 
 fn run(
     source: &dyn ReadAt,
-    out: Option<&File>,
+    out: Option<&Output<'_>>,
     options: &CopyOptions<'_>,
     progress: &dyn Progress,
     cancel: &AtomicBool,
@@ -275,6 +280,8 @@ struct Piece {
     full: Vec<bool>,
     /// The digest of each group, `None` for zeros; empty unless asked for.
     groups: Vec<Option<Digest>>,
+    /// Bytes that were shared instead of written.
+    shared: u64,
     /// The bytes, where the hash of the whole file needs them. Only full blocks are as in the source.
     buffer: Vec<u8>,
 }
@@ -298,7 +305,7 @@ impl Piece {
 /// What all threads share.
 struct Crew<'a> {
     source: &'a dyn ReadAt,
-    out: Option<&'a File>,
+    out: Option<&'a Output<'a>>,
     options: &'a CopyOptions<'a>,
     cancel: &'a AtomicBool,
     walk: Mutex<Walk<'a>>,
@@ -348,12 +355,14 @@ impl Crew<'_> {
                 *full = !is_zero(block);
             }
         }
-        let mut piece = Piece { job, full, groups: Vec::new(), buffer: Vec::new() };
+        let mut piece = Piece { job, full, groups: Vec::new(), shared: 0, buffer: Vec::new() };
         if let Some(out) = self.out {
+            let mut shared = 0_u64;
             for (_, range) in piece.stretches().filter(|(full, _)| *full) {
                 let offset = piece.job.start.saturating_add(int_u64(range.start));
-                write_all_at(out, offset, buffer.get(range).unwrap_or_default())?;
+                shared = shared.saturating_add(out.put(self.source, offset, buffer.get(range).unwrap_or_default())?);
             }
+            piece.shared = shared;
         }
         if self.options.fsverity {
             let size = self.source.size();
@@ -401,7 +410,7 @@ impl<'a> Tally<'a> {
         Self {
             progress,
             cancel,
-            copied: Copied { size, data_bytes: 0, zero_bytes_read: 0, hole_bytes: 0, fsverity: None, sha256: None },
+            copied: Copied { size, data_bytes: 0, zero_bytes_read: 0, hole_bytes: 0, shared_bytes: 0, fsverity: None, sha256: None },
             tree: options.fsverity.then(|| Tree::new(size)),
             hash: options.sha256.then(Sha256::new),
             next: 0,
@@ -434,6 +443,7 @@ impl<'a> Tally<'a> {
         let span = start.saturating_add(int_u64(len)).saturating_sub(hole);
         let copied = &mut self.copied;
         copied.data_bytes = copied.data_bytes.saturating_add(data);
+        copied.shared_bytes = copied.shared_bytes.saturating_add(piece.shared);
         copied.zero_bytes_read = copied.zero_bytes_read.saturating_add(read.saturating_sub(data));
         copied.hole_bytes = copied.hole_bytes.saturating_add(span.saturating_sub(read));
 
@@ -496,32 +506,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes all of `bytes` at `offset`, or says at which byte it could not go on.
-fn write_all_at(out: &File, mut offset: u64, mut bytes: &[u8]) -> Result<(), CopyError> {
-    while !bytes.is_empty() {
-        match write_at(out, offset, bytes) {
-            Ok(0) => return Err(CopyError::Write { offset, cause: io::ErrorKind::WriteZero.into() }),
-            Ok(written) => {
-                bytes = bytes.get(written..).unwrap_or_default();
-                offset = offset.saturating_add(int_u64(written));
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(CopyError::Write { offset, cause }),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn write_at(out: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::write_at(out, bytes, offset)
-}
-
-#[cfg(windows)]
-fn write_at(out: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_write(out, bytes, offset)
-}
-
 #[cfg(test)]
 #[expect(clippy::print_stderr, reason = "what was not tested is said aloud")]
 #[expect(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
@@ -534,7 +518,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-    const BOTH: CopyOptions<'_> = CopyOptions { threads: None, fsverity: true, sha256: true, share: None };
+    const BOTH: CopyOptions<'_> = CopyOptions { threads: None, fsverity: true, sha256: true, share: None, reflink: false };
     static GO_ON: AtomicBool = AtomicBool::new(false);
 
     /// Bytes with holes, which fail at the read that they are told to fail at.
@@ -609,7 +593,7 @@ mod tests {
         let mut last = None;
         for threads in [1, 2, 7] {
             for (fsverity, sha256) in [(false, false), (true, false), (false, true), (true, true)] {
-                let options = CopyOptions { threads: NonZero::new(threads), fsverity, sha256, share: None };
+                let options = CopyOptions { threads: NonZero::new(threads), fsverity, sha256, share: None, reflink: true };
                 let out = tempfile::tempfile().unwrap();
                 let progress = Counter::default();
                 let copied = copy(&source, &out, &options, &progress, &GO_ON).unwrap();
@@ -674,6 +658,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_where_that_can_be_is_the_same() {
+        use std::io::Write;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&vec![7; 3 << 20]).unwrap();
+        file.as_file().set_len(20 << 20).unwrap();
+        let host: Bytes = Arc::new(HostFile::open(file.path(), Access::Mapped).unwrap());
+        let mut plan = crate::bytes::Overlay::resized(host, (20 << 20) + 512);
+        plan.patch(1 << 20, vec![8; 700]).unwrap();
+        plan.patch(20 << 20, vec![9; 512]).unwrap();
+        let plan: Bytes = Arc::new(plan);
+        let copied = [true, false].map(|reflink| {
+            let out = tempfile::tempfile().unwrap();
+            let copied = copy(&plan, &out, &CopyOptions { reflink, ..BOTH }, &(), &GO_ON).unwrap();
+            (Copied { shared_bytes: 0, ..copied }, copied.shared_bytes, content(&out))
+        });
+        assert!(copied[0].2 == copied[1].2 && copied[0].0 == copied[1].0);
+        assert_eq!(copied[1].1, 0);
+        // The block of the patch and that of the footer are not; where the file system shares nothing, none are.
+        assert!([0, (3 << 20) - 4096].contains(&copied[0].1), "{}", copied[0].1);
+    }
+
+    #[test]
     fn zeros_stay_holes() {
         let source: Bytes = Arc::new(Memory([vec![0; 8 << 20], vec![1; 4096], vec![0; 8 << 20]].concat()));
         let out = tempfile::tempfile().unwrap();
@@ -729,7 +735,7 @@ mod tests {
                 let all = [0..size];
                 let source = Sparse { fail: Some(fail), ..Sparse::new(size, &all, &all) };
                 let out = tempfile::tempfile().unwrap();
-                let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256, share: None };
+                let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256, share: None, reflink: false };
                 let error = copy(&(Arc::new(source) as Bytes), &out, &options, &(), &GO_ON).unwrap_err();
                 assert!(matches!(error, CopyError::Read(ReadError::Host { .. })), "{error}");
             }
@@ -741,7 +747,7 @@ mod tests {
         for sha256 in [false, true] {
             let size = 40 * MIB;
             let source: Bytes = Arc::new(Sparse { fail: Some(3), panic: true, ..Sparse::new(size, &[0..size], &[0..1]) });
-            let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256, share: None };
+            let options = CopyOptions { threads: NonZero::new(3), fsverity: true, sha256, share: None, reflink: false };
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| digest(&source, &options, &(), &GO_ON)));
             assert!(ended.is_err());
         }

@@ -117,7 +117,8 @@ fn compare_digests(
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<(), CannotVerify> {
-    let options = CopyOptions { threads: None, fsverity: disk.fsverity.is_some(), sha256: disk.sha256.is_some(), share: None };
+    let options =
+        CopyOptions { threads: None, fsverity: disk.fsverity.is_some(), sha256: disk.sha256.is_some(), share: None, reflink: false };
     if !options.fsverity && !options.sha256 {
         return Ok(());
     }

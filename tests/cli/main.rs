@@ -37,6 +37,7 @@ mod image;
 mod interrupts;
 mod many;
 mod prepare;
+mod reflink;
 mod reports;
 mod surface;
 mod trim;

@@ -27,6 +27,7 @@ const WRITING: &[&str] = &[
     "--size",
     "--digest",
     "--sha256",
+    "--reflink",
     "--allow <CODE>",
     "--allow-undecided",
 ];

@@ -9,7 +9,7 @@
 mod map;
 mod os;
 
-use super::{ReadAt, ReadError, check_bounds, int_u64};
+use super::{Origin, ReadAt, ReadError, check_bounds, int_u64};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -38,6 +38,8 @@ pub enum Access {
 pub struct HostFile {
     file: File,
     size: u64,
+    /// Whether it is a file, and no device.
+    regular: bool,
     opened: Stamp,
     #[cfg(unix)]
     access: Access,
@@ -92,6 +94,7 @@ impl HostFile {
         Ok(Self {
             file,
             size,
+            regular: metadata.is_file(),
             opened: Stamp::of(&metadata),
             #[cfg(unix)]
             access: if metadata.is_file() && size > 0 { access } else { Access::Positional },
@@ -194,6 +197,12 @@ impl ReadAt for HostFile {
         }
         *found = Found { from, start: range.start, end: range.end };
         Some(range)
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        let length = range.end.min(self.size).checked_sub(range.start).filter(|length| *length > 0)?;
+        // A device has no extents to share.
+        self.regular.then_some(Origin { file: &self.file, offset: range.start, length })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The disk inside a VHD, as bytes.
 
 use super::table::{BlockShape, UNALLOCATED};
-use crate::bytes::{Bytes, Corrupt, ReadAt, ReadError, SECTOR, check_bounds, int_u64, int_usize, read_vec};
+use crate::bytes::{Bytes, Corrupt, Origin, ReadAt, ReadError, SECTOR, check_bounds, int_u64, int_usize, read_vec};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,6 +40,11 @@ impl ReadAt for FixedDisk {
         let stored = stored.filter(|range| range.start < range.end);
         // What is missing is not known to be zero.
         stored.or_else(|| (self.present < self.size).then(|| from.max(self.present)..self.size))
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        let end = range.end.min(self.present).min(self.size);
+        (range.start < end).then(|| self.file.origin(range.start..end))?
     }
 }
 
@@ -206,6 +211,19 @@ impl ReadAt for BlockDisk {
             }
         }
         None
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        // With a parent each sector may lie in either file.
+        if self.parent.is_some() || range.start >= self.size {
+            return None;
+        }
+        let (block, within) = self.place(range.start);
+        let left = self.shape.size.get().saturating_sub(within);
+        let end = range.end.min(self.size).min(range.start.saturating_add(left));
+        let length = int_usize(end.saturating_sub(range.start));
+        let place = self.data_place(self.start(block)?, within, length).ok()?;
+        self.file.origin(place..place.saturating_add(int_u64(length)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The virtual disk: \[MS-VHDX\] 2.4.
 
 use super::table::{Entry, Table};
-use crate::bytes::{Bytes, Corrupt, ReadAt, ReadError, check_bounds, int_u64, int_usize};
+use crate::bytes::{Bytes, Corrupt, Origin, ReadAt, ReadError, check_bounds, int_u64, int_usize};
 use std::ops::Range;
 
 /// The disk in a VHDX file without a parent.
@@ -74,5 +74,14 @@ impl ReadAt for Disk {
             from = disk.saturating_add(self.table.block_size.get());
         }
         None
+    }
+
+    fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
+        let (block, within) = (range.start / self.table.block_size, range.start % self.table.block_size);
+        let left = self.table.block_size.get().saturating_sub(within);
+        let end = range.end.min(self.size()).min(range.start.saturating_add(left));
+        let length = end.checked_sub(range.start).filter(|length| *length > 0)?;
+        let place = self.block(block).ok()??.saturating_add(within);
+        self.file.origin(place..place.saturating_add(length))
     }
 }
