@@ -10,6 +10,7 @@ mod map;
 mod os;
 
 use super::{Origin, ReadAt, ReadError, check_bounds, int_u64};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -46,17 +47,35 @@ pub struct HostFile {
     #[cfg(unix)]
     mapping: OnceLock<Option<map::Mapping>>,
     found: Mutex<Found>,
+    /// Times that the host was asked where data is.
+    #[cfg(test)]
+    asked: std::sync::atomic::AtomicUsize,
 }
 
-/// The host's last answer about data. Layers above ask block by block, and some file systems (tmpfs among them) answer by looking at
-/// every page up to the next hole: a dense file would be walked to its end once for each block.
+/// What the host has answered about data. Layers above ask block by block and more than once, and some file systems (tmpfs among them)
+/// answer by looking at every page up to the next hole: a dense file would be walked to its end once for each block.
 #[derive(Debug, Default)]
 struct Found {
-    /// Where was asked: from here to `start` is a hole.
-    from: u64,
-    start: u64,
-    /// Byte after the data.
-    end: u64,
+    /// By the place that was asked for: from there to the start of the range is a hole. Behind the last data the range is empty.
+    answers: BTreeMap<u64, Range<u64>>,
+}
+
+impl Found {
+    /// Answers that are kept; 3 MiB with what the map takes. Of a file with more runs all are asked for again.
+    const MOST: usize = 1 << 16;
+
+    /// What is known of `from`: the data at or after it, empty where none follows.
+    fn get(&self, from: u64) -> Option<Range<u64>> {
+        let (_, range) = self.answers.range(..=from).next_back().filter(|(_, range)| from < range.end)?;
+        Some(range.start.max(from)..range.end)
+    }
+
+    fn keep(&mut self, from: u64, range: Range<u64>) {
+        if self.answers.len() >= Self::MOST {
+            self.answers.clear();
+        }
+        self.answers.insert(from, range);
+    }
 }
 
 /// What tells that a file was changed behind our back.
@@ -101,6 +120,8 @@ impl HostFile {
             #[cfg(unix)]
             mapping: OnceLock::new(),
             found: Mutex::default(),
+            #[cfg(test)]
+            asked: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 
@@ -187,16 +208,19 @@ impl ReadAt for HostFile {
         }
         // A change of the file since then is found by `unchanged`, as it must be for the bytes themselves.
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if (found.from..found.end).contains(&from) {
-            return Some(from.max(found.start)..found.end);
-        }
-        let range = os::next_data(&self.file, from).unwrap_or(Some(from..self.size))?;
-        let range = range.start..range.end.min(self.size);
-        if range.is_empty() {
-            return None;
-        }
-        *found = Found { from, start: range.start, end: range.end };
-        Some(range)
+        let range = match found.get(from) {
+            Some(range) => range,
+            None => {
+                #[cfg(test)]
+                self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let end = self.size..self.size;
+                let range = os::next_data(&self.file, from).map_or(from..self.size, |range| range.unwrap_or(end));
+                let range = range.start..range.end.min(self.size);
+                found.keep(from, range.clone());
+                range
+            }
+        };
+        (range.start < range.end).then_some(range)
     }
 
     fn origin(&self, range: Range<u64>) -> Option<Origin<'_>> {
@@ -310,5 +334,28 @@ mod tests {
         assert_eq!(host.data(found.end - 1), Some(found.end - 1..found.end));
         assert_eq!(host.data(found.end), None);
         assert_eq!(host.data(0), Some(found));
+        // Going over the file again asks for nothing again.
+        let asked = || host.asked.load(std::sync::atomic::Ordering::Relaxed);
+        let before = asked();
+        for _ in 0..3 {
+            assert!(data_bytes(&host, 0..1 << 30) >= 4096);
+            assert_eq!(host.data(900 << 20), None);
+        }
+        assert_eq!(asked(), before);
+    }
+
+    #[test]
+    fn what_is_kept_of_answers_is_bounded() {
+        let mut found = Found::default();
+        for n in 0..1 << 17 {
+            found.keep(n * 10, n * 10 + 5..n * 10 + 10);
+            assert!(found.answers.len() <= Found::MOST);
+        }
+        assert_eq!(found.get(5), None, "forgotten");
+        let last = ((1 << 17) - 1) * 10;
+        assert_eq!(
+            (found.get(last), found.get(last + 7), found.get(last + 10)),
+            (Some(last + 5..last + 10), Some(last + 7..last + 10), None)
+        );
     }
 }
