@@ -5,6 +5,7 @@ use super::sudo;
 use crate::facts::{AccountBackupFacts, AccountsFacts, Fact, SudoFacts, UserFacts};
 use crate::fs::{Error, NodeKind, Tree};
 use crate::guest::linux::accounts::{self, Password, Shadow, User};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The lowest number of a person's account where `login.defs` is silent (login.defs(5)).
 const UID_MIN: u32 = 1000;
@@ -23,28 +24,64 @@ const BELONGINGS: [&str; 6] = [
 /// What the databases say, before homes are looked into.
 struct Databases {
     users: Vec<User>,
-    shadow: Result<Vec<Shadow>, Error>,
-    groups: Result<Vec<(String, u32, Vec<String>)>, Error>,
+    shadow: Result<BTreeMap<String, Shadow>, Error>,
+    groups: Result<Groups, Error>,
     sudo: Fact<SudoFacts>,
     uid_min: u32,
+}
+
+/// Groups in the order of their file, found by number and by member: an account is looked up in all of them.
+#[derive(Default)]
+struct Groups {
+    names: Vec<String>,
+    by_number: BTreeMap<u32, Vec<usize>>,
+    by_member: BTreeMap<String, Vec<usize>>,
+}
+
+impl Groups {
+    fn new(lines: Vec<(String, u32, Vec<String>)>) -> Self {
+        let mut groups = Self::default();
+        for (place, (name, number, members)) in lines.into_iter().enumerate() {
+            groups.names.push(name);
+            groups.by_number.entry(number).or_default().push(place);
+            for member in members {
+                groups.by_member.entry(member).or_default().push(place);
+            }
+        }
+        groups
+    }
+
+    /// The groups of an account, in the order of their file.
+    fn of(&self, user: &User) -> Vec<String> {
+        let places: BTreeSet<usize> =
+            self.by_number.get(&user.gid).into_iter().chain(self.by_member.get(&user.name)).flatten().copied().collect();
+        places.iter().filter_map(|place| self.names.get(*place)).cloned().collect()
+    }
 }
 
 /// Learns `accounts`.
 pub(super) fn accounts(tree: &Tree) -> AccountsFacts {
     let uid_min = tree.text("/etc/login.defs").ok().flatten().and_then(|text| accounts::login_defs(&text, "UID_MIN")).unwrap_or(UID_MIN);
-    let shadow = tree.text("/etc/shadow").map(|text| accounts::shadow(&text.unwrap_or_default()));
+    let shadow = tree.text("/etc/shadow").map(|text| {
+        let mut lines = BTreeMap::new();
+        for line in accounts::shadow(&text.unwrap_or_default()) {
+            // The first line of a name is the one that counts.
+            lines.entry(line.name.clone()).or_insert(line);
+        }
+        lines
+    });
     let by_waagent = match &shadow {
-        Ok(lines) => lines.iter().find(|line| line.name == "root").map(|line| line.by_waagent).into(),
+        Ok(lines) => lines.get("root").map(|line| line.by_waagent).into(),
         Err(error) => Fact::unknown(error.to_string()),
     };
     let sudo = sudo::sudo(tree);
     let users = optional(tree.text("/etc/passwd")).map(|text| accounts::passwd(&text));
-    let names: Vec<String> = users.value().into_iter().flatten().map(|user| user.name.clone()).collect();
+    let names: BTreeSet<String> = users.value().into_iter().flatten().map(|user| user.name.clone()).collect();
     AccountsFacts {
         users: match users {
             Fact::Known(users) if users.len() > MAX_USERS => Fact::unknown(format!("/etc/passwd has more than {MAX_USERS} accounts")),
             Fact::Known(users) => {
-                let groups = tree.text("/etc/group").map(|text| accounts::group(&text.unwrap_or_default()));
+                let groups = tree.text("/etc/group").map(|text| Groups::new(accounts::group(&text.unwrap_or_default())));
                 let databases = Databases { users, shadow, groups, sudo: sudo.clone(), uid_min };
                 Fact::Known(databases.users.iter().map(|user| user_facts(tree, user, &databases)).collect())
             }
@@ -62,7 +99,7 @@ pub(super) fn accounts(tree: &Tree) -> AccountsFacts {
 
 fn user_facts(tree: &Tree, user: &User, databases: &Databases) -> UserFacts {
     let shadow = match &databases.shadow {
-        Ok(lines) => Ok(lines.iter().find(|line| line.name == user.name)),
+        Ok(lines) => Ok(lines.get(&user.name)),
         Err(error) => Err(error.clone()),
     };
     let password = match (user.password, &shadow) {
@@ -116,10 +153,7 @@ fn can_log_in(shell: bool, password: &Fact<Password>, keys: &Fact<usize>) -> Fac
 
 fn groups_of(user: &User, databases: &Databases) -> Fact<Vec<String>> {
     match &databases.groups {
-        Ok(groups) => {
-            let of = |(_, gid, members): &&(String, u32, Vec<String>)| *gid == user.gid || members.contains(&user.name);
-            Fact::Known(groups.iter().filter(of).map(|(name, ..)| name.clone()).collect())
-        }
+        Ok(groups) => Fact::Known(groups.of(user)),
         Err(error) => Fact::unknown(error.to_string()),
     }
 }
@@ -145,7 +179,7 @@ fn private_keys(tree: &Tree, user: &User) -> Result<Vec<String>, Error> {
     Ok(paths)
 }
 
-fn backups(tree: &Tree, names: &[String]) -> Result<Vec<AccountBackupFacts>, Error> {
+fn backups(tree: &Tree, names: &BTreeSet<String>) -> Result<Vec<AccountBackupFacts>, Error> {
     let mut out = Vec::new();
     let bases = ["passwd", "shadow", "group", "gshadow", "subuid", "subgid"];
     let ends = ["-", ".bak", ".old", ".backup", ".org", "~"];
