@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Measures vhdkit beside qemu-img and sha256sum, on inputs that it makes itself. Changes nothing outside its temporary directory.
+# Measures vhdkit beside its peers, on inputs that it makes itself, and writes BENCHMARKS.md when all cases run. Changes nothing else
+# outside its temporary directory.
 #
-#   benches/run.sh [--quick] [--rounds N] [--dir DIR] [--disk DIR] [--only inspect,prepare,sparse,guest,image,generalize] [--guest FILE] [--vhdkit FILE]
+#   benches/run.sh [--quick] [--rounds N] [--dir DIR] [--disk DIR] [--only CASE,...] [--guest FILE] [--vhdkit FILE] [--out FILE]
 #
 # README.md beside this file says what is measured, and how.
 set -euo pipefail
