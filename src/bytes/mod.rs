@@ -25,7 +25,7 @@ pub use overlay::{Overlay, OverlayError};
 pub use punched::Punched;
 pub use scratch::{Scratch, ScratchError};
 pub use slice::Slice;
-pub use text::printable;
+pub use text::{printable, printable_json, printable_lines};
 pub use units::{ByteSize, GIB, Guid, KIB, MIB, ParseSizeError, SECTOR, TIB, int_u64, int_usize};
 
 use std::fs::File;

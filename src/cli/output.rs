@@ -2,6 +2,7 @@
 
 use super::args::{CheckFormat, ColorChoice, Common, Format, ReportFile};
 use super::disks::{FileId, identity, is_missing, shown, source_identity};
+use crate::bytes::{printable, printable_json};
 use crate::prepare::publish_text;
 use crate::report::Look;
 use anyhow::Context;
@@ -53,13 +54,13 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 /// Prints a document: indented on a terminal, one line otherwise.
 pub(super) fn print_json(value: &Value) -> anyhow::Result<()> {
     let text = if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    print(&(text? + "\n"))
+    print(&(printable_json(&text?) + "\n"))
 }
 
 /// Says something that is no data.
 pub(super) fn complain(text: &str) {
     // Nothing can be done, and nothing need be, where even this cannot be said.
-    writeln!(io::stderr().lock(), "vhdkit: {text}").ok();
+    writeln!(io::stderr().lock(), "vhdkit: {}", printable(text)).ok();
 }
 
 /// Prints a report in one of its forms, and writes it to the files that were asked for.
@@ -131,7 +132,7 @@ pub(super) fn documents(
     for file in files {
         let content = match make(Wanted::new(file.format, in_file))? {
             Document::Text(text) => text,
-            Document::Json(value) => serde_json::to_string_pretty(&value)? + "\n",
+            Document::Json(value) => printable_json(&serde_json::to_string_pretty(&value)?) + "\n",
         };
         if let Err(error) = write_report(&file.path, &content) {
             failed.push(format!("{error:#}"));

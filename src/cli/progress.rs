@@ -1,7 +1,7 @@
 //! Progress on standard error: a bar on a terminal, or one JSON object a line.
 
 use super::args::{Common, ProgressChoice};
-use crate::bytes::printable;
+use crate::bytes::{printable, printable_json};
 use crate::prepare::copy::Progress;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -144,6 +144,6 @@ impl Lines {
             "seconds_left": self.total.saturating_sub(done).checked_div(rate),
         });
         // Progress that nobody can read is no reason to stop the work.
-        writeln!(io::stderr().lock(), "{line}").ok();
+        writeln!(io::stderr().lock(), "{}", printable_json(&line.to_string())).ok();
     }
 }

@@ -2,6 +2,7 @@
 
 use super::generalized::Generalized;
 use super::plan::Step;
+use crate::bytes::printable_json;
 use crate::facts::json::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 
@@ -205,7 +206,7 @@ impl Manifest {
     ///
     /// As `serde_json`; none of our types can fail.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+        Ok(printable_json(&serde_json::to_string_pretty(self)?) + "\n")
     }
 
     /// The lines of `SHA256SUMS`; `None` unless every disk has its digest.

@@ -1,7 +1,7 @@
 //! For programs: the documents of the contract.
 
 use super::{Checked, Generalization, Prepared, Stage, Summary, Unopened, VerifiedImage};
-use crate::bytes::printable;
+use crate::bytes::{printable, printable_json};
 use crate::facts::{DiskFacts, json};
 use crate::generalize::Operation;
 use crate::prepare::action;
@@ -113,7 +113,7 @@ fn outcomes(checked: &Checked<'_>) -> Value {
 ///
 /// None in practice.
 pub fn line(document: &Value) -> Result<String, Error> {
-    serde_json::to_string(document).map(|text| text + "\n")
+    serde_json::to_string(document).map(|text| printable_json(&text) + "\n")
 }
 
 /// The line of a disk that could not be opened.

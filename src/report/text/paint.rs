@@ -258,6 +258,12 @@ impl<'a> Page<'a> {
             }
             line.runs.pop();
         }
+        // A line that begins so would be a command to GitHub Actions, which skips white space before it.
+        if let Some((_, run)) = line.runs.iter_mut().find(|(_, run)| !run.trim_start().is_empty())
+            && run.trim_start().starts_with("::")
+        {
+            *run = run.replacen(':', "\\u{3a}", 1);
+        }
         for (ink, run) in &line.runs {
             match ink.sgr().filter(|_| self.look.color && !run.trim().is_empty()) {
                 Some(sgr) => self.out.push_str(&format!("\x1b[{sgr}m{run}\x1b[0m")),
@@ -303,4 +309,29 @@ pub(super) fn padded(rows: &[Vec<Span>]) -> Vec<Vec<Span>> {
     let widths: Vec<usize> = (0..columns).map(widest).collect();
     let pad = |row: &Vec<Span>| row.iter().zip(&widths).flat_map(|(cell, width)| [cell.padded(*width, false), plain("  ")]).collect();
     rows.iter().map(pad).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::PLAIN;
+    use super::*;
+
+    #[test]
+    fn no_line_is_a_command_to_a_pipeline() {
+        for color in [false, true] {
+            let look = Look { color, width: 20, ..PLAIN };
+            let mut page = Page::new(&look);
+            page.flow(&[plain("  ")], 2, &[Ink::Red.text("some words and ::error::x and more of ::set-output name=a::b")]);
+            page.line(&[plain(" "), plain("::warning::y")]);
+            page.line(&[Ink::Bold.text("::stop-commands::z"), plain("a::b")]);
+            let text = page.text();
+            assert!(text.contains("\\u{3a}:error::x") && text.contains("a::b"), "{text}");
+            for line in text.lines() {
+                let mut pieces = line.split("\x1b[");
+                let first = pieces.next().unwrap_or_default().to_owned();
+                let bare = pieces.fold(first, |bare, piece| bare + piece.split_once('m').unwrap().1);
+                assert!(!bare.trim_start().starts_with("::") && !line.trim_start().starts_with("::"), "{line:?}");
+            }
+        }
+    }
 }
