@@ -3,7 +3,7 @@
 use super::Status;
 use super::args::{CatArgs, Common, LsArgs, Reading};
 use super::{disks, output};
-use crate::bytes::{int_u64, int_usize, printable};
+use crate::bytes::{int_u64, int_usize, printable, without_secrets};
 use crate::facts::{json, rfc3339};
 use crate::fs::{Entry, Error, FileSystem, Found, Node, NodeId, NodeKind, Tree};
 use crate::inspect::{Inside, Place, Region};
@@ -319,7 +319,7 @@ fn print_json(args: &LsArgs, found: &Found<'_>, lines: &[Line]) -> anyhow::Resul
     let mut document = json::head();
     document.insert("disk".to_owned(), json!(args.reading.disk.to_string_lossy()));
     document.insert("path".to_owned(), json!(found.path()));
-    document.insert("on".to_owned(), json!(found.mount.from));
+    document.insert("on".to_owned(), json!(without_secrets(&found.mount.from)));
     document.insert("entries".to_owned(), Value::Array(entries));
     output::print_json(&Value::Object(document))
 }

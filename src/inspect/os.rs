@@ -5,7 +5,7 @@ use super::guest::Guest;
 use super::linux;
 use super::region::{Place, Region};
 use super::windows::{self, Machine};
-use crate::bytes::printable;
+use crate::bytes::{printable, without_secrets};
 use crate::facts::{DiskFacts, Fact, LinuxFacts, MountedFacts, OsFacts, OsFamily, OsRoot, WindowsFacts};
 use crate::fs::Tree;
 
@@ -37,7 +37,7 @@ pub(super) fn describe(guest: &Guest) -> String {
 fn blank(guest: &Guest) -> OsFacts {
     let mounted = |mount: &crate::fs::Mount| MountedFacts {
         at: printable(&mount.at),
-        from: printable(&mount.from),
+        from: printable(&without_secrets(&mount.from)),
         kind: mount.fs.kind().to_owned(),
     };
     OsFacts {

@@ -3,6 +3,7 @@
 //! Source: kmod `man/modprobe.d.5.scd` and `libkmod/libkmod-config.c`.
 
 use super::modules::normal;
+use crate::bytes::program_of;
 
 /// Directories of settings. A file hides those of the same name in later ones.
 pub const DIRECTORIES: &[&str] =
@@ -69,12 +70,12 @@ pub enum Command {
 
 impl Command {
     /// The module that can no longer be loaded by this line, with the words that do it: an `install` command that loads nothing, or
-    /// `alias … off`.
+    /// `alias … off`. Of the command its first word is told: its arguments may be anything, secrets too.
     #[must_use]
     pub fn disables(&self) -> Option<(&str, String)> {
         match self {
             Self::Install { module, command } if !["modprobe", "insmod", "kmod"].iter().any(|word| command.contains(word)) => {
-                Some((module, format!("install {module} {command}")))
+                Some((module, format!("install {module} {}", program_of(command)).trim_end().to_owned()))
             }
             Self::Alias { alias, module } if module == "off" => Some((alias, format!("alias {alias} off"))),
             _ => None,

@@ -1,5 +1,6 @@
 //! What is mounted at boot.
 
+use crate::bytes::without_secrets;
 use crate::facts::{CrypttabLineFacts, Fact, FstabLineFacts, MountsFacts};
 use crate::fs::{Error, NodeKind, Tree};
 use crate::guest::linux::{crypttab, fstab};
@@ -35,10 +36,10 @@ fn fstab_line(line: fstab::Line) -> FstabLineFacts {
         line: line.number,
         named_by: named_by(&line).to_owned(),
         optional: line.has("nofail") || line.has("noauto"),
-        source: line.source,
+        source: without_secrets(&line.source),
         target: line.target,
         kind: line.kind,
-        options: line.options,
+        options: line.options.iter().map(|option| without_secrets(option)).collect(),
         on: Fact::Absent,
     }
 }
@@ -74,7 +75,7 @@ fn crypttab_line(line: crypttab::Line) -> CrypttabLineFacts {
         name: line.name,
         source: line.source,
         key_file: line.key,
-        options: line.options,
+        options: line.options.iter().map(|option| without_secrets(option)).collect(),
         on: Fact::Absent,
     }
 }

@@ -1,5 +1,6 @@
 //! The SSH server: its settings with what they include, and its host keys.
 
+use crate::bytes::{program_of, without_secrets};
 use crate::facts::{Fact, HostKeyFacts, SshFacts, SshSettingFacts};
 use crate::fs::{Error, NodeKind, Tree};
 use crate::guest::linux::sshd::{self, Line};
@@ -73,6 +74,7 @@ impl Reader<'_> {
                     }
                 }
                 Line::Setting(line, keyword, value) => {
+                    let value = told(&keyword, &value);
                     let values = self.settings.entry(keyword.clone()).or_default();
                     if values.is_empty() || LISTS.contains(&keyword.as_str()) {
                         values.push(SshSettingFacts { keyword, value, path: path.to_owned(), line });
@@ -82,6 +84,11 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// A value as it is told: of a command its program alone, since its arguments may be secrets.
+fn told(keyword: &str, value: &str) -> String {
+    if keyword.ends_with("command") { program_of(value) } else { without_secrets(value) }
 }
 
 fn host_keys(tree: &Tree) -> Result<Vec<HostKeyFacts>, Error> {

@@ -2,7 +2,7 @@
 
 use super::product::there;
 use super::registry::{Registry, known, optional, windows_path};
-use crate::bytes::{int_usize, is_zero, printable, read_vec};
+use crate::bytes::{int_usize, is_zero, printable, read_vec, without_secrets};
 use crate::facts::{AnswerFileFacts, BitLockerFacts, Fact, FileFacts, HibernationFacts, PendingFacts, Unknown, WindowsNameFacts};
 use crate::fs::{Error, NodeKind, Tree};
 
@@ -100,5 +100,5 @@ fn hibernation_file(tree: &Tree) -> Result<Option<String>, Error> {
 
 /// A text of a file, made printable and cut.
 pub(super) fn excerpt(text: &str, most: usize) -> String {
-    printable(&text.chars().take(most).collect::<String>())
+    printable(&without_secrets(text).chars().take(most).collect::<String>())
 }

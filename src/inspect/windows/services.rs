@@ -1,7 +1,7 @@
 //! Services and drivers.
 
 use super::registry::{Registry, dword_of, text_of};
-use crate::bytes::printable;
+use crate::bytes::{printable, program_of};
 use crate::facts::{Fact, StartType, Unknown, WindowsServiceFacts};
 use crate::fs::Tree;
 use crate::guest::windows::driver_path;
@@ -302,7 +302,7 @@ fn service(key: &Key<'_>, tree: &Tree, system_root: &str) -> WindowsServiceFacts
         }),
         start,
         start_value,
-        image_path,
+        image_path: image_path.map(|path| program_of(&path)),
     }
 }
 

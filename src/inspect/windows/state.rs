@@ -11,6 +11,11 @@ const COMPLETE: &str = "IMAGE_STATE_COMPLETE";
 /// What a generalized Windows runs at its start.
 const DEPLOY: &str = "oobe\\windeploy.exe";
 
+/// Whether a command of Setup's is the one that deploys what Sysprep has generalized.
+pub(super) fn deploys(command: &str) -> bool {
+    command.to_ascii_lowercase().replace('/', "\\").contains(DEPLOY)
+}
+
 /// What the values of `SYSTEM\Setup` say.
 #[derive(Debug, PartialEq, Eq)]
 enum Setup {
@@ -59,7 +64,7 @@ fn setup(facts: &SetupFacts) -> Result<(Setup, String), String> {
     }
     let number = |fact: &Fact<u32>| fact.value().copied();
     let command = facts.command.value().map(String::as_str).unwrap_or_default();
-    let deploys = command.to_ascii_lowercase().replace('/', "\\").contains(DEPLOY);
+    let deploys = deploys(command);
     let (progress, kind, oobe) = (number(&facts.in_progress), number(&facts.kind), number(&facts.oobe_in_progress));
     // SetupType decides whether the command runs: without it, what CmdLine names is left over and does nothing. OOBEInProgress is told to
     // programs and does not start Setup, so that a 0 does not keep it from running.

@@ -3,7 +3,7 @@
 use super::product::there;
 use super::registry::{Registry, optional, windows_path};
 use super::residue::excerpt;
-use crate::bytes::{MIB, int_usize, printable, read_vec};
+use crate::bytes::{MIB, int_usize, printable, program_of, read_vec};
 use crate::facts::{Fact, SetupErrorFacts, SetupErrorLogFacts, SetupFacts, SysprepFacts, Unknown};
 use crate::fs::{Error, Tree};
 use crate::guest::windows::{setup_log, text};
@@ -17,6 +17,12 @@ const MOST_ERRORS: usize = 10;
 /// Programs of `ChildCompletion` at most.
 const MOST_CHILDREN: usize = 64;
 
+/// What Setup runs, as it is told: whole where it is Windows's own, and otherwise its program alone, since people put passwords into what
+/// follows.
+fn told(command: String) -> String {
+    if super::state::deploys(&command) { command } else { program_of(&command) }
+}
+
 /// Learns `sysprep`.
 pub(super) fn sysprep(registry: &Registry, tree: &Tree) -> SysprepFacts {
     const STATUS: &str = "SYSTEM\\Setup\\Status\\SysprepStatus";
@@ -29,7 +35,7 @@ pub(super) fn sysprep(registry: &Registry, tree: &Tree) -> SysprepFacts {
         setup: SetupFacts {
             in_progress: setup("SystemSetupInProgress"),
             kind: setup("SetupType"),
-            command: registry.text(SETUP, "CmdLine"),
+            command: registry.text(SETUP, "CmdLine").map(told),
             oobe_in_progress: setup("OOBEInProgress"),
             phase: setup("SetupPhase"),
             restart: setup("RestartSetup"),

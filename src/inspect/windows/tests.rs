@@ -199,6 +199,10 @@ fn states() {
     assert_eq!(left.state().0, Some(State::Specialized));
     left.number("Setup", "SetupType", 2);
     assert_eq!(left.state().0, Some(State::Inconsistent));
+    // What people put behind a command is not told.
+    left.text("Setup", "CmdLine", "cmd.exe /c net user admin geheim /add");
+    let (_, evidence) = left.state();
+    assert!(evidence.contains("CmdLine is cmd.exe …") && !evidence.contains("geheim"), "{evidence}");
 
     let mut started = Made::generalized();
     started.number("Setup", "SystemSetupInProgress", 0).number("Setup", "SetupType", 0).number("Setup", "OOBEInProgress", 0);

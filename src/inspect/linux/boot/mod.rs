@@ -4,6 +4,7 @@ mod files;
 mod grub;
 mod uki;
 
+use crate::bytes::without_secrets;
 use crate::facts::{BootEntryFacts, Fact, LinuxBootFacts, OtherCommandLineFacts};
 use crate::fs::{Error, Tree};
 use crate::guest::linux::bls::{BlsEntry, bls_entry, fits, loader_conf, sort_as_systemd};
@@ -93,7 +94,34 @@ pub(super) fn boot(tree: &Tree) -> LinuxBootFacts {
     facts.not_understood =
         all.iter().flat_map(|one| one.notes.iter().map(|note| format!("{}: {note}", one.path))).take(MAX_NOTES).collect();
     fill(&mut facts, &all, &troubles);
+    keep_secrets(&mut facts);
     facts
+}
+
+/// Takes secrets out of what the kernel is told: some of it is for init and for provisioning.
+fn keep_secrets(facts: &mut LinuxBootFacts) {
+    let quiet = |text: &mut String| *text = without_secrets(text);
+    let known = |fact: &mut Fact<String>| {
+        if let Fact::Known(text) = fact {
+            quiet(text);
+        }
+    };
+    known(&mut facts.command_line);
+    known(&mut facts.root_flags);
+    if let Fact::Known(parameters) = &mut facts.parameters {
+        parameters.iter_mut().for_each(quiet);
+    }
+    if let Fact::Known(entries) = &mut facts.entries {
+        entries.iter_mut().filter_map(|entry| entry.command_line.as_mut()).for_each(quiet);
+    }
+    facts.other_command_lines.iter_mut().for_each(|other| quiet(&mut other.command_line));
+    facts.not_understood.iter_mut().for_each(quiet);
+    if let Fact::Known(images) = &mut facts.unified_kernels {
+        images.iter_mut().for_each(|image| known(&mut image.command_line));
+    }
+    if let Fact::Known(defaults) = &mut facts.default_grub {
+        [&mut defaults.cmdline_linux, &mut defaults.cmdline_linux_default].into_iter().flatten().for_each(quiet);
+    }
 }
 
 /// The facts on the entry that starts by itself.

@@ -1,7 +1,7 @@
 //! The initramfs of each kernel.
 
 use super::find::{self, Kernel};
-use crate::bytes::GIB;
+use crate::bytes::{GIB, without_secrets};
 use crate::facts::{Fact, InitramfsContentFacts, InitramfsFacts, ModuleLineFacts, ParameterFacts};
 use crate::fs::{Error, Tree};
 use crate::guest::linux::initramfs::{Limits, Listing, Maker, list};
@@ -107,7 +107,7 @@ fn content(listing: &Listing) -> InitramfsContentFacts {
                 }
             }
         } else if path.contains("cmdline") {
-            let words = text.split_whitespace().map(public);
+            let words = text.split_whitespace().map(without_secrets);
             parameters.extend(words.map(|parameter| ParameterFacts { file: path.clone(), parameter }));
         }
     }
@@ -123,19 +123,6 @@ fn content(listing: &Listing) -> InitramfsContentFacts {
         disabled,
         parameters,
         ignored: listing.segments.ignored.clone().into(),
-    }
-}
-
-/// A parameter without a value that may be secret: passwords by name, and names with passwords in addresses.
-fn public(word: &str) -> String {
-    let secret = |name: &str, value: &str| {
-        let name = name.to_ascii_lowercase();
-        ["pass", "secret", "token", "key", "credential"].iter().any(|part| name.contains(part))
-            || (value.contains('@') && value.contains(':'))
-    };
-    match word.split_once('=') {
-        Some((name, value)) if secret(name, value) => format!("{name}=…"),
-        _ => word.to_owned(),
     }
 }
 

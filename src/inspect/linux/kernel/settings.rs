@@ -2,6 +2,7 @@
 
 use super::initramfs::number;
 use super::out_of_tree;
+use crate::bytes::without_secrets;
 use crate::facts::{
     DracutFacts, Fact, InitramfsToolsFacts, MkinitcpioFacts, MkinitfsFacts, ModprobeFacts, ModuleLineFacts, ModuleSettingsFacts,
 };
@@ -48,7 +49,9 @@ fn modprobe(tree: &Tree) -> Result<ModprobeFacts, Error> {
             };
             match &line.command {
                 Command::Blacklist { module } => facts.blacklisted.push(fact(module, format!("blacklist {module}"))),
-                Command::Options { module, options } => facts.options.push(fact(module, format!("options {module} {options}"))),
+                Command::Options { module, options } => {
+                    facts.options.push(fact(module, without_secrets(&format!("options {module} {options}"))))
+                }
                 command => {
                     if let Some((module, text)) = command.disables() {
                         facts.disabled.push(fact(module, text));
@@ -79,7 +82,7 @@ fn words(settings: &[(String, Assignment)], name: &str) -> Vec<ModuleLineFacts> 
         }
         found.extend(assignment.words.iter().map(|word| ModuleLineFacts {
             module: normal(word),
-            text: word.clone(),
+            text: without_secrets(word),
             file: file.clone(),
             line: number(assignment.line),
         }));

@@ -288,7 +288,7 @@ fn an_initramfs_tells_what_it_forbids_and_adds() {
     assert_eq!(content.blacklisted.iter().map(one).collect::<Vec<_>>(), [("hv_netvsc".to_owned(), 1)]);
     assert_eq!(content.disabled.iter().map(one).collect::<Vec<_>>(), [("udf".to_owned(), 2)]);
     let parameters: Vec<_> = content.parameters.iter().map(|fact| fact.parameter.as_str()).collect();
-    assert_eq!(parameters, ["rd.driver.pre=hv_vmbus", "rd.luks.key=…", "netroot=…"]);
+    assert_eq!(parameters, ["rd.driver.pre=hv_vmbus", "rd.luks.key=/x", "netroot=cifs://…@h/s"]);
     assert_eq!((content.maker.value().map(String::as_str), content.compression), (Some("dracut"), vec!["none".to_owned()]));
 }
 
