@@ -55,10 +55,10 @@ pub enum ParentError {
         /// Unique id that the file has.
         found: Guid,
     },
-    /// The file exists, but not where parents may be read.
+    /// The name leads out of the directories where parents may be read; what is there was not looked at.
     #[error("the parent disk '{}' lies outside the directories that may be searched; allow its directory with --parent-dir", shown(path))]
     Outside {
-        /// The file.
+        /// Where it leads.
         path: PathBuf,
     },
     /// The chain comes back to a disk that is already in it.
@@ -133,20 +133,21 @@ fn shown(path: &Path) -> String {
 /// Which parent is missing or unfit, and why.
 pub(super) fn parents_of(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result<(Vec<Parent>, Bytes), ParentError> {
     let mut visited = vec![std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())];
-    let first = find(child, file, path, search)?;
+    let allowed = Allowed::of(path, search);
+    let (first, mut real) = find(child, file, path, &allowed, search)?;
     let mut parents = vec![first];
     // Up: find one parent after the other, until one that has none.
     while let Some(last) = parents.last() {
-        let canonical = std::fs::canonicalize(&last.path).unwrap_or_else(|_| last.path.clone());
-        if visited.contains(&canonical) {
+        if visited.contains(&real) {
             return Err(ParentError::Cycle { path: last.path.clone() });
         }
-        visited.push(canonical);
+        visited.push(real);
         let Some(vhd) = last.vhd.as_ref().filter(|vhd| vhd.disk_type() == Some(vhd::DiskType::DIFFERENCING)) else { break };
         if parents.len() >= MAX_PARENTS {
             return Err(ParentError::TooLong);
         }
-        let next = find(vhd, &bytes(last), &last.path, search)?;
+        let next;
+        (next, real) = find(vhd, &bytes(last), &last.path, &allowed, search)?;
         parents.push(next);
     }
     // Down: open each over the one above it.
@@ -173,22 +174,61 @@ fn unusable(path: &Path, error: &ReadError) -> ParentError {
     }
 }
 
-/// Finds the parent that one differencing disk names.
-fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result<Parent, ParentError> {
+/// The directory of a file.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The directories below which the files of a chain may lie: that of the disk that the user named, and those of `--parent-dir`. No name
+/// in any of the chain's files adds to them.
+struct Allowed(Vec<PathBuf>);
+
+impl Allowed {
+    fn of(path: &Path, search: &ParentSearch) -> Self {
+        let all = std::iter::once(directory(path)).chain(search.directories.iter().map(PathBuf::as_path));
+        Self(all.filter_map(|dir| std::fs::canonicalize(dir).ok()).collect())
+    }
+
+    /// Whether a path lies below one of them, by its names alone: nothing outside is so much as looked at, since even that may reach a
+    /// network by way of an automounter.
+    fn names(&self, directory: &Path, candidate: &Path) -> bool {
+        let (Ok(mut place), Ok(rest)) = (std::fs::canonicalize(directory), candidate.strip_prefix(directory)) else { return false };
+        rest.components().all(|part| {
+            match part {
+                Component::Normal(name) => place.push(name),
+                Component::ParentDir => drop(place.pop()),
+                _ => return false,
+            }
+            self.0.iter().any(|root| place.starts_with(root))
+        })
+    }
+
+    /// Opens a file by its real path, if that lies below one of them. No symbolic link is followed any more: should something on the way
+    /// have become one since it was resolved, that is an error.
+    fn open(&self, real: &Path, search: &ParentSearch) -> Option<std::io::Result<HostFile>> {
+        let (root, below) = self.0.iter().find_map(|root| Some((root, real.strip_prefix(root).ok()?)))?;
+        Some(HostFile::open_below(root, below, search.access))
+    }
+}
+
+/// Finds the parent that one differencing disk names, with its real path.
+fn find(child: &Vhd, file: &Bytes, path: &Path, allowed: &Allowed, search: &ParentSearch) -> Result<(Parent, PathBuf), ParentError> {
     let header = match &child.header {
         Some(Ok(header)) => header,
         Some(Err(error)) => return Err(unusable(path, error)),
         None => return Err(ParentError::Unusable { path: path.to_owned(), reason: "it has no dynamic header".to_owned() }),
     };
-    let own = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-    let mut directories = vec![own];
+    let mut directories = vec![directory(path).to_owned()];
     directories.extend(search.directories.iter().cloned());
-    let allowed: Vec<PathBuf> = directories.iter().filter_map(|dir| std::fs::canonicalize(dir).ok()).collect();
     let names = Names::of(header, file);
-    let mut failure = None;
-    for candidate in names.candidates(&directories) {
-        let canonical = match std::fs::canonicalize(&candidate) {
-            Ok(canonical) => canonical,
+    let (mut failure, mut outside) = (None, None);
+    for (directory, candidate) in names.candidates(&directories) {
+        if !allowed.names(directory, &candidate) {
+            outside.get_or_insert(ParentError::Outside { path: candidate });
+            continue;
+        }
+        let real = match std::fs::canonicalize(&candidate) {
+            Ok(real) => real,
             Err(error) if is_missing(&error) => continue,
             Err(cause) => {
                 // Whether it is the parent cannot be told.
@@ -196,12 +236,12 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result
                 continue;
             }
         };
-        if !allowed.iter().any(|dir| canonical.starts_with(dir)) {
-            failure.get_or_insert(ParentError::Outside { path: candidate });
+        let Some(opened) = allowed.open(&real, search) else {
+            outside.get_or_insert(ParentError::Outside { path: candidate });
             continue;
-        }
-        match examine(&candidate, header, child, search) {
-            Ok(parent) => return Ok(parent),
+        };
+        match examine(&candidate, opened, header, child) {
+            Ok(parent) => return Ok((parent, real)),
             // A wrong candidate is only the answer when no other is right.
             Err(error @ ParentError::WrongId { .. }) => failure = Some(error),
             Err(error) => {
@@ -210,7 +250,7 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, search: &ParentSearch) -> Result
         }
     }
     let list = |items: Vec<String>| items.join(", ");
-    Err(failure.unwrap_or_else(|| ParentError::NotFound {
+    Err(failure.or(outside).unwrap_or_else(|| ParentError::NotFound {
         names: if names.texts.is_empty() {
             "which it does not name".to_owned()
         } else {
@@ -226,9 +266,9 @@ fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
-/// Opens a candidate and compares its identity.
-fn examine(path: &Path, header: &DynamicHeader, child: &Vhd, search: &ParentSearch) -> Result<Parent, ParentError> {
-    let file = Arc::new(HostFile::open(path, search.access).map_err(|cause| match cause.kind() {
+/// Compares the identity of a candidate.
+fn examine(path: &Path, opened: std::io::Result<HostFile>, header: &DynamicHeader, child: &Vhd) -> Result<Parent, ParentError> {
+    let file = Arc::new(opened.map_err(|cause| match cause.kind() {
         // A directory, a pipe: it will not be another one the next time.
         std::io::ErrorKind::InvalidInput => ParentError::Unusable { path: path.to_owned(), reason: cause.to_string() },
         _ => ParentError::Host { path: path.to_owned(), cause: Arc::new(cause) },
@@ -287,15 +327,15 @@ impl Names {
         names
     }
 
-    /// Files to look at: relative paths from each directory first, then the bare names in each.
-    fn candidates(&self, directories: &[PathBuf]) -> Vec<PathBuf> {
-        let mut out: Vec<PathBuf> = Vec::new();
+    /// Files to look at, each with the directory that it is named from: relative paths from each directory first, then the bare names.
+    fn candidates<'a>(&self, directories: &'a [PathBuf]) -> Vec<(&'a Path, PathBuf)> {
+        let mut out: Vec<(&Path, PathBuf)> = Vec::new();
         for directory in directories {
             let relative = self.relative.iter().map(|path| directory.join(path));
             let bases = self.bases.iter().map(|base| directory.join(base));
             for candidate in relative.chain(bases) {
-                if !out.contains(&candidate) {
-                    out.push(candidate);
+                if !out.iter().any(|(_, known)| *known == candidate) {
+                    out.push((directory.as_path(), candidate));
                 }
             }
         }
@@ -308,13 +348,25 @@ fn host_path(text: &str) -> Option<PathBuf> {
     let path: PathBuf = text.split(['\\', '/']).filter(|part| !part.is_empty() && *part != ".").collect();
     let absolute = text.starts_with(['\\', '/']) || text.contains(':') || text.contains('\0');
     let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
-    (!absolute && plain && path.file_name().is_some()).then_some(path)
+    let device = cfg!(windows) && path.components().any(|part| is_device(&part.as_os_str().to_string_lossy()));
+    (!absolute && plain && !device && path.file_name().is_some()).then_some(path)
+}
+
+/// Whether Windows takes a name for a device, in whatever directory it stands: `NUL`, `con.vhd`, `COM1 .x`.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let numbered = |start: &str| {
+        let mut rest = stem.strip_prefix(start).unwrap_or_default().chars();
+        rest.next().is_some_and(|c| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')) && rest.next().is_none()
+    };
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$" | "CLOCK$") || numbered("COM") || numbered("LPT")
 }
 
 /// The last part of a Windows or Unix path.
 fn base_name(text: &str) -> Option<String> {
     let base = text.rsplit(['\\', '/', ':']).next().unwrap_or_default();
-    (!base.is_empty() && base != "." && base != ".." && !base.contains('\0')).then(|| base.to_owned())
+    let plain = !base.is_empty() && base != "." && base != ".." && !base.contains('\0');
+    (plain && !(cfg!(windows) && is_device(base))).then(|| base.to_owned())
 }
 
 impl fmt::Display for Parent {
@@ -338,5 +390,31 @@ mod tests {
         assert_eq!(base_name("C:x.vhd").as_deref(), Some("x.vhd"));
         assert_eq!(base_name("/disks/x.vhd").as_deref(), Some("x.vhd"));
         assert_eq!(base_name("C:\\vm\\..").as_deref(), None);
+    }
+
+    #[test]
+    fn names_of_devices_are_known() {
+        for name in ["NUL", "con", "Con.vhd", "COM1", "lpt9.x", "COM¹", "aux .vhd", "CONIN$"] {
+            assert!(is_device(name), "{name}");
+        }
+        for name in ["parent.vhd", "console.vhd", "COM", "COM10", "nul-1.vhd", "", "x.con"] {
+            assert!(!is_device(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_way_out_is_one_by_its_names() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("sub")).unwrap();
+        let root = std::fs::canonicalize(home.path()).unwrap();
+        let allowed = Allowed(vec![root.clone()]);
+        let leads = |from: &str, way: &str| allowed.names(&root.join(from), &root.join(from).join(way));
+        assert!(leads("", "parent.vhd") && leads("", "sub/parent.vhd") && leads("sub", "../parent.vhd") && leads("", "sub/../parent.vhd"));
+        for way in ["../parent.vhd", "..", "../../etc/passwd", "sub/../../x/parent.vhd", "nowhere/../../x"] {
+            assert!(!leads("", way), "{way}");
+        }
+        // Out and in again is out: what stands there is not ours to look at.
+        let name = root.file_name().unwrap().to_str().unwrap();
+        assert!(!leads("", &format!("../{name}/parent.vhd")));
     }
 }

@@ -98,6 +98,16 @@ impl HostFile {
         Self::from_file(os::open_for_reading(path)?, access)
     }
 
+    /// Opens a file or block device below a directory, without following a symbolic link on the way or at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`HostFile::open`].
+    pub fn open_below(directory: &Path, below: &Path, access: Access) -> io::Result<Self> {
+        refuse_streams(&std::fs::symlink_metadata(directory.join(below))?)?;
+        Self::from_file(os::open_below(directory, below)?, access)
+    }
+
     /// Takes over an open file.
     ///
     /// # Errors

@@ -17,6 +17,31 @@ pub(super) fn open_for_reading(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// As [`open_for_reading`], where no part of the path below the directory is a symbolic link.
+#[cfg(target_os = "linux")]
+pub(super) fn open_below(directory: &Path, below: &Path) -> io::Result<File> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+    use rustix::io::Errno;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    match openat2(&root, below, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
+        // Kernels before 5.6 and some sandboxes have no such call: then only the last part is held to it.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(File::from(openat(&root, below, flags, Mode::empty())?)),
+        opened => Ok(File::from(opened?)),
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+pub(super) fn open_below(directory: &Path, below: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(directory.join(below))
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_below(directory: &Path, below: &Path) -> io::Result<File> {
+    File::open(directory.join(below))
+}
+
 /// Fills `buf` from `offset` without moving a cursor.
 #[cfg(unix)]
 pub(super) fn read_exact_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<()> {
