@@ -14,11 +14,12 @@
 
 use super::args::{Asking, ProfileChoice, SeverityChoice, Wanted};
 use super::disks::shown;
+use crate::bytes::host::Access;
+use crate::bytes::{HostFile, ReadAt, int_usize, read_vec};
 use crate::facts::rfc3339;
 use crate::rules::{RULES, Waiver, WaiverState};
 use anyhow::Context;
 use clap::ValueEnum;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -72,19 +73,29 @@ fn find(asking: &Asking, first: Option<&PathBuf>) -> anyhow::Result<Option<(Path
         (None, None) => return Ok(None),
     };
     let fail = || format!("cannot read the configuration '{}'", shown(&path));
+    if asking.config.is_none() {
+        let there = match std::fs::symlink_metadata(&path) {
+            // Whether the directory is there is the disk's business. What the host cannot tell is not taken for no configuration.
+            Err(error) if is_elsewhere(&error) => return Ok(None),
+            there => there.with_context(fail)?,
+        };
+        let advice = "name it with --config if it is meant, or give --no-config";
+        anyhow::ensure!(!there.is_symlink() || stays(&path), "{}: it is a symbolic link that leads elsewhere; {advice}", fail());
+    }
     // Looked at before it is opened: to open a pipe is to wait for its writer.
-    let there = match std::fs::metadata(&path) {
-        // Whether the directory is there is the disk's business. What the host cannot tell is not taken for no configuration.
-        Err(_) if asking.config.is_none() && std::fs::symlink_metadata(&path).is_err_and(|error| is_elsewhere(&error)) => return Ok(None),
-        there => there.with_context(fail)?,
-    };
-    anyhow::ensure!(there.is_file(), "{}: it is no file", fail());
-    let file = std::fs::File::open(&path).with_context(fail)?;
-    let mut bytes = Vec::new();
-    file.take(MOST.saturating_add(1)).read_to_end(&mut bytes).with_context(fail)?;
-    let short = u64::try_from(bytes.len()).is_ok_and(|length| length <= MOST);
-    anyhow::ensure!(short, "{}: it has more than {MOST} bytes", fail());
+    anyhow::ensure!(std::fs::metadata(&path).with_context(fail)?.is_file(), "{}: it is no file", fail());
+    let file = HostFile::open(&path, Access::Positional).with_context(fail)?;
+    anyhow::ensure!(file.size() <= MOST, "{}: it has more than {MOST} bytes", fail());
+    let bytes = read_vec(&file, 0, int_usize(file.size())).with_context(fail)?;
     Ok(Some((path.clone(), String::from_utf8(bytes).with_context(fail)?)))
+}
+
+/// Whether a file that nobody named stays below its directory: disks of strangers come with their neighbours, and faults are told in the
+/// words of the file.
+fn stays(path: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let (directory, file) = (real(super::output::directory(path)), real(path));
+    directory.zip(file).is_some_and(|(directory, file)| file.starts_with(directory))
 }
 
 /// Whether there is no such file, or none that could stand beside a disk that can be opened.
