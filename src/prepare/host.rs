@@ -15,7 +15,7 @@ impl Made {
         let mut made = Self(Vec::new());
         let mut missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
         while let Some(next) = missing.pop() {
-            match fs::create_dir(next) {
+            match make(next) {
                 Ok(()) => made.0.push(next.to_owned()),
                 // Someone else made it just now.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && next.is_dir() => {}
@@ -65,11 +65,27 @@ fn flush_directory(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the file the mode that a plain creation would have given it.
+/// What a mode of an output never has: the right of everybody to write. Some machines that build images run with a umask of 0.
+#[cfg(unix)]
+const EVERYBODY: u16 = 0o002;
+
+/// Makes a directory, as a plain creation would but for the right of everybody to write.
+#[cfg(unix)]
+fn make(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().mode(u32::from(0o777 & !EVERYBODY)).create(dir)
+}
+
+#[cfg(not(unix))]
+fn make(dir: &Path) -> io::Result<()> {
+    fs::create_dir(dir)
+}
+
+/// Gives the file the mode that a plain creation would have given it, but for the right of everybody to write.
 #[cfg(unix)]
 pub(super) fn open_up(file: &File) -> io::Result<()> {
     use rustix::fs::Mode;
-    rustix::fs::fchmod(file, Mode::from_raw_mode(0o666) & !umask())?;
+    rustix::fs::fchmod(file, Mode::from_raw_mode((0o666 & !EVERYBODY).into()) & !umask())?;
     // The mode must be as durable as the bytes; those are flushed already, so this costs little.
     file.sync_all()
 }

@@ -7,7 +7,7 @@
 //! it is a hidden neighbour of the output, `.vhdkit-` and six characters, which a kill leaves behind but a failure or an interrupt that is
 //! handled does not.
 //!
-//! The file is for its owner only (mode 0600) until it is published. Publishing is atomic: it refuses to replace an existing file, even one
+//! The file is for its owner only (mode 0600) until it is published, and never for everybody to write. Publishing is atomic: it refuses to replace an existing file, even one
 //! that appeared a moment before, unless replacing was asked for.
 
 use super::host::{self, Made};
@@ -25,6 +25,8 @@ const PREFIX: &str = ".vhdkit-";
 pub struct Staged {
     body: Body,
     overwrite: bool,
+    /// The directory that existed when the writing began: that of the output, or the nearest above it.
+    home: PathBuf,
 }
 
 /// A file that is complete and flushed to its device, but not known to be good.
@@ -57,7 +59,7 @@ impl Staged {
             Some(file) => Body::Unnamed(file),
             None => Body::Neighbour(tempfile::Builder::new().prefix(PREFIX).tempfile_in(home).map_err(fail)?),
         };
-        Ok(Self { body, overwrite })
+        Ok(Self { body, overwrite, home: home.to_owned() })
     }
 
     /// The file, open for writing and reading.
@@ -135,7 +137,7 @@ impl Sealed {
 }
 
 impl Verified {
-    /// Gives the file its name in `dir` and its final mode (0666 less the umask), and flushes the directory; returns the whole path.
+    /// Gives the file its name in `dir` and its final mode (0664 less the umask), and flushes the directory; returns the whole path.
     ///
     /// Makes the directory, and those above it, where they do not exist. On failure nothing has the name that had not before, and
     /// directories made here are removed again; one failure is later than that, and says so: the file stands, but its directory was
@@ -144,7 +146,8 @@ impl Verified {
     /// # Errors
     ///
     /// [`io::ErrorKind::AlreadyExists`] when a file has the name and may not be replaced, [`io::ErrorKind::InvalidInput`] when `name` is
-    /// more or less than one name, otherwise the host's error; all with the path.
+    /// more or less than one name, or when a directory that did not exist before has become a symbolic link, otherwise the host's error;
+    /// all with the path.
     pub fn publish(self, dir: &Path, name: impl AsRef<OsStr>) -> io::Result<PathBuf> {
         let Published { path, made } = self.give_name(dir, name.as_ref())?;
         made.flush(dir).map_err(|error| at(&format!("'{}' is complete, but its directory could not be flushed", path.display()), error))?;
@@ -155,7 +158,8 @@ impl Verified {
     pub(super) fn give_name(self, dir: &Path, name: impl AsRef<OsStr>) -> io::Result<Published> {
         let name = single(name.as_ref())?;
         let path = dir.join(name);
-        let Self(Staged { body, overwrite }) = self;
+        let Self(Staged { body, overwrite, home }) = self;
+        refuse_links(dir, &home)?;
         host::open_up(match &body {
             Body::Unnamed(file) => file,
             Body::Neighbour(file) => file.as_file(),
@@ -199,6 +203,18 @@ fn existing(dir: &Path) -> &Path {
     dir.ancestors().find(|dir| !dir.as_os_str().is_empty() && !missing(dir)).unwrap_or(Path::new("."))
 }
 
+/// Refuses directories below `home` that are symbolic links: they were not there when the writing began, and whoever put them there
+/// since then chose where the output would go.
+fn refuse_links(dir: &Path, home: &Path) -> io::Result<()> {
+    for below in dir.ancestors().take_while(|dir| *dir != home && !dir.as_os_str().is_empty()) {
+        if below.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+            let reason = format!("'{}' became a symbolic link while the output was written; nothing was published", below.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+    }
+    Ok(())
+}
+
 /// The name, if it is one and no path.
 fn single(name: &OsStr) -> io::Result<&OsStr> {
     let mut parts = Path::new(name).components();
@@ -236,7 +252,7 @@ mod tests {
             staged
         } else {
             let body = Body::Neighbour(tempfile::Builder::new().prefix(PREFIX).tempfile_in(existing(dir)).unwrap());
-            Staged { body, overwrite }
+            Staged { body, overwrite, home: existing(dir).to_owned() }
         }
     }
 
@@ -298,6 +314,26 @@ mod tests {
             verified(home.path(), unnamed, true, "first").publish(home.path(), "other.vhd").unwrap();
             assert_eq!(names(home.path()), ["disk.vhd", "other.vhd"]);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_becomes_a_link_is_not_written_to() {
+        for unnamed in [true, false] {
+            let (home, victim) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let dir = home.path().join("new/images");
+            let verified = verified(&dir, unnamed, true, "new");
+            std::os::unix::fs::symlink(victim.path(), home.path().join("new")).unwrap();
+            std::fs::create_dir(victim.path().join("images")).unwrap();
+            let error = verified.publish(&dir, "disk.vhd").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+            assert_eq!((names(home.path()), names(&victim.path().join("images"))), (vec!["new".to_owned()], vec![]));
+        }
+        // One that was there before is the user's own choice.
+        let (home, real) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(real.path(), home.path().join("out")).unwrap();
+        verified(&home.path().join("out"), true, false, "new").publish(&home.path().join("out"), "disk.vhd").unwrap();
+        assert_eq!(names(real.path()), ["disk.vhd"]);
     }
 
     #[cfg(unix)]
