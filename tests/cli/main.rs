@@ -28,6 +28,7 @@ mod linux_healthy;
 #[allow(dead_code, reason = "it serves the tests of planted faults too")]
 mod ready;
 
+mod crowd;
 mod documents;
 mod faults;
 mod files;
