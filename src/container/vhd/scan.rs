@@ -1,10 +1,12 @@
 //! Finding footers: at the end, near the end, at the start, and stranded inside the payload.
 
 use super::footer::{COOKIE, FOOTER_LEN, Footer, SHORT_FOOTER_LEN};
-use crate::bytes::{GIB, MIB, ReadAt, ReadError, SECTOR, int_u64, int_usize, read_array, read_vec};
+use crate::bytes::{GIB, MIB, ReadAt, ReadError, SECTOR, int_u64, int_usize, is_zero, read_array, read_vec};
 
 /// How far before the end of a file a displaced footer is looked for.
 const WINDOW: u64 = 4 * MIB;
+/// Bytes of it that are looked at together.
+const PIECE: usize = 4096;
 /// MiB borders before the end of a disk that are probed for a stranded footer.
 const TAIL_PROBES: u64 = 64;
 /// GiB borders of a disk that are probed, at most: 4 TiB.
@@ -48,9 +50,14 @@ pub(super) fn at_start(file: &dyn ReadAt) -> Result<Option<Footer>, ReadError> {
 pub(super) fn near_end(file: &dyn ReadAt) -> Result<Option<Footer>, ReadError> {
     let start = file.size().saturating_sub(WINDOW);
     let window = read_vec(file, start, int_usize(file.size().saturating_sub(start)))?;
-    let found = window
-        .windows(COOKIE.len())
-        .zip(0_u64..)
+    // Most of it is zeros, as a rule: those are passed over by the piece, each piece reaching into the next as far as a cookie may.
+    let pieces = (0..window.len()).step_by(PIECE).filter_map(|from| {
+        let end = from.saturating_add(PIECE).saturating_add(COOKIE.len()).saturating_sub(1).min(window.len());
+        window.get(from..end).map(|piece| (from, piece))
+    });
+    let found = pieces
+        .filter(|(_, piece)| !is_zero(piece))
+        .flat_map(|(from, piece)| piece.windows(COOKIE.len()).zip(int_u64(from)..))
         .filter(|(bytes, _)| *bytes == COOKIE.as_slice())
         .filter_map(|(_, place)| {
             let bytes = window.get(int_usize(place)..int_usize(place.saturating_add(int_u64(FOOTER_LEN))))?;

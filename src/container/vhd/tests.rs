@@ -260,6 +260,16 @@ fn blocks_beyond_a_size_that_lies_are_told() {
 }
 
 #[test]
+fn displaced_footers_are_found_wherever_pieces_of_the_search_end() {
+    // Pieces of 4096 bytes: the cookie reaches over the end of one in some of these.
+    for size in (0..24).map(|more| 12_280 + more) {
+        let file = [vec![0; size], footer(2, size as u64, NO_OFFSET).encode().to_vec(), vec![0; 5]].concat();
+        let found = read_displaced(&Memory(file)).unwrap().and_then(|vhd| vhd.footer);
+        assert_eq!(found.map(|footer| footer.offset), Some(size as u64));
+    }
+}
+
+#[test]
 fn a_footer_alone_is_no_copy_of_itself() {
     let (vhd, _) = learn(&fixed(0));
     assert_eq!(kinds(&vhd.unwrap()), []);
