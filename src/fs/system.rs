@@ -292,6 +292,14 @@ impl Error {
     }
 }
 
+/// Refuses ranges that pass the end of a volume, as those of one that was cut off do; `what` says of what they are.
+pub(super) fn within<'a>(what: &str, size: u64, ranges: impl IntoIterator<Item = &'a Range<u64>>) -> Result<(), Error> {
+    match ranges.into_iter().find(|range| range.end > size) {
+        None => Ok(()),
+        Some(range) => Err(Error::Damaged(format!("{what} lies at bytes {} to {}, the volume has {size}", range.start, range.end))),
+    }
+}
+
 /// A name with its case folded, as NTFS and FAT compare: one character for one.
 #[must_use]
 pub(super) fn fold(name: &[u8]) -> Vec<u8> {

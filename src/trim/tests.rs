@@ -183,7 +183,7 @@ fn what_is_not_known_stays() {
     assert!(with(&|region| region.lies[0].at.end -= 4096).starts_with("what it calls free passes its end"));
     let mut longer = fat();
     longer[0x14] = 9;
-    assert_eq!(why(&[region(1, AT, "vfat", longer)]), "its free space is not in order at byte 24576");
+    assert_eq!(why(&[region(1, AT, "vfat", longer)]), "damaged: free space lies at bytes 24576 to 1179648, the volume has 1048576");
     assert!(with(&|region| region.partition_type = Some("5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6".to_owned())).contains("dm-verity"));
     assert!(find(&both(), &[]).unwrap()[0].free.as_ref().unwrap_err().contains("not among those given"));
     let mut nothing = both();

@@ -7,6 +7,7 @@
 use super::table::{Root, Volume, Width};
 use crate::bytes::{MIB, int_usize, read_array, read_vec};
 use crate::fs::Error;
+use crate::fs::system::within;
 use std::ops::Range;
 
 /// Pieces of free space that are kept.
@@ -58,6 +59,7 @@ impl Volume {
                 return Err(Error::Damaged(format!("the table calls cluster {root} free, where the root directory begins")));
             }
         }
+        within("free space", self.bytes.size(), &free)?;
         Ok(free)
     }
 

@@ -7,6 +7,7 @@ mod free;
 mod name;
 mod table;
 
+use super::system::within;
 use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
 use crate::bytes::{Bytes, Cached, MIB, read_array};
 use name::Long;
@@ -222,7 +223,9 @@ impl FileSystem for Fat {
             let len = stretch.len.min(size.saturating_sub(stretch.start));
             Extent { from: stretch.start, at: stretch.at..stretch.at.saturating_add(len) }
         };
-        Ok((size > 0).then(|| stretches.into_iter().map(extent).collect()))
+        let extents: Vec<Extent> = stretches.into_iter().map(extent).collect();
+        within("the file", self.volume.bytes.size(), extents.iter().map(|extent| &extent.at))?;
+        Ok((size > 0).then_some(extents))
     }
 
     fn free(&self) -> Result<Vec<Range<u64>>, Error> {

@@ -179,6 +179,11 @@ fn free_clusters_and_where_files_lie() {
     };
     assert!(with(0x25, 1).contains("not unmounted"));
     assert!(with(512, 0xf0).contains("begins with 0xf0"));
+    // Cut off behind what files use, and within it.
+    let cut = |sectors: usize| opened(volume()[..sectors * 512].to_vec()).unwrap();
+    assert_eq!(words(cut(60).free()), "damaged: free space lies at bytes 5120 to 32768, the volume has 30720");
+    assert!(cut(60).extents(find("file.txt")).is_ok());
+    assert!(words(cut(5).extents(find("file.txt"))).contains("the file lies at bytes 1536 to 2636, the volume has 2560"));
     // A gap in a chain is free; that a file lies there is for others to see.
     assert_eq!(with(512 + 3, 0), "no error but [1536..2048, 5120..32768]");
 }

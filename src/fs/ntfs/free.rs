@@ -9,6 +9,7 @@ use super::stream::Stream;
 use super::table::{Content, Table};
 use super::{CLUSTERS, Error, LOG, Ntfs};
 use crate::bytes::{ReadAt, int_u64, int_usize, read_array, read_vec};
+use crate::fs::system::within;
 use crate::fs::{Extent, FileSystem, NodeKind};
 use std::ops::Range;
 
@@ -67,7 +68,10 @@ pub(super) fn ranges(volume: &Ntfs) -> Result<Vec<Range<u64>>, Error> {
     let free = clear(&bitmap(table)?, table.geometry.clusters)?;
     check(table, &free)?;
     let cluster = table.geometry.cluster;
-    Ok(free.into_iter().map(|range| range.start.saturating_mul(cluster)..range.end.saturating_mul(cluster)).collect())
+    let free: Vec<Range<u64>> =
+        free.into_iter().map(|range| range.start.saturating_mul(cluster)..range.end.saturating_mul(cluster)).collect();
+    within("free space", table.volume.size(), &free)?;
+    Ok(free)
 }
 
 /// The bitmap: all of it in clusters that were written, since a hole in it would read as free. A small volume's may be in its record.

@@ -25,6 +25,7 @@ mod xpress;
 
 pub use free::is_hibernated;
 
+use super::system::within;
 use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
 use crate::bytes::{Bytes, Cached, ReadAt, int_u64, int_usize, is_zero, read_vec};
 use boot::Geometry;
@@ -256,7 +257,9 @@ impl FileSystem for Ntfs {
         };
         let flags = self.table.find(&file, DATA, &overlaid)?.map_or(0, |data| data.flags);
         let Some(Content::Stream(stream)) = self.table.content(&file, DATA, &overlaid)? else { return Ok(None) };
-        Ok(Some(free::extents(&stream, flags & (COMPRESSED | ENCRYPTED) != 0)))
+        let extents = free::extents(&stream, flags & (COMPRESSED | ENCRYPTED) != 0);
+        within("the file", self.table.volume.size(), extents.iter().map(|extent| &extent.at))?;
+        Ok(Some(extents))
     }
 
     fn free(&self) -> Result<Vec<Range<u64>>, Error> {

@@ -467,6 +467,7 @@ fn free_clusters_are_those_that_nothing_uses() {
         assert!(clear(cluster).contains(&format!("calls cluster {cluster} free, which {by} uses")), "{}", clear(cluster));
     }
     assert!(clear(80).starts_with("no error"), "nothing lies there");
+    assert!(words(free(&whole()[..150 * 1024])).contains("free space lies at bytes 126976 to 159744, the volume has 153600"));
 
     let with = |number: usize, record: Vec<u8>| {
         let mut disk = whole();
