@@ -2,7 +2,7 @@
 
 use crate::fuzzing::promises::look_at;
 use crate::fuzzing::{Image, Kind, MIB, SECTOR, seal};
-use crate::linux::{Node, able};
+use crate::linux::{Guest, Node, able};
 use crate::linux_healthy;
 use crate::support::Disk;
 use std::collections::BTreeMap;
@@ -32,20 +32,25 @@ const RECIPES: &[(&str, u64, &str)] = &[
 
 /// The guests that can be made here.
 pub fn kinds() -> Vec<Kind> {
-    let mut kinds = Vec::new();
     if !able() {
-        return kinds;
+        return vec![];
     }
-    let home = tempfile::tempdir().unwrap();
-    let (tree, proto) = (home.path().join("tree"), home.path().join("proto"));
     let mut guest = linux_healthy::specialized();
     // The EFI system partition is not on the disk, and what is mounted and not there keeps a template from being planned.
     guest.file("/etc/fstab", "");
+    on(&guest, RECIPES)
+}
+
+/// A guest on file systems that are made by these recipes.
+pub fn on(guest: &Guest, recipes: &[(&'static str, u64, &str)]) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    let home = tempfile::tempdir().unwrap();
+    let (tree, proto) = (home.path().join("tree"), home.path().join("proto"));
     for (path, node) in &guest.root {
         put(&tree, path, node);
     }
     fs::write(&proto, format!("/dev/null\n0 0\nd--755 0 0\n{}$\n", prototype(&tree))).unwrap();
-    for (name, mib, command) in RECIPES {
+    for (name, mib, command) in recipes {
         let volume = home.path().join(name);
         fs::File::create(&volume).unwrap().set_len(mib * MIB).unwrap();
         let line = [("{tree}", &tree), ("{proto}", &proto), ("{}", &volume)];
@@ -78,19 +83,24 @@ fn kind(name: &'static str, volume: &Path, size: u64) -> Kind {
             }
         }
     }
-    // Runs of sectors that hold something; the long ones are files' contents, and count no more than the others.
+    let places = places(&image, ROOT);
+    Kind { name, image, places, seal: seal_guest, path: PathBuf::from("guest.raw") }
+}
+
+/// Runs of sectors from here on that hold something; the long ones are files' contents, and count no more than the others.
+pub fn places(image: &Image, from: u64) -> Vec<Range<u64>> {
     let mut places: Vec<Range<u64>> = Vec::new();
-    for number in image.sectors.keys().filter(|number| **number >= ROOT / SECTOR) {
+    for number in image.sectors.keys().filter(|number| **number >= from / SECTOR) {
         let range = number * SECTOR..(number + 1) * SECTOR;
         match places.last_mut() {
             Some(last) if last.end == range.start && last.end - last.start < 8192 => last.end = range.end,
             _ => places.push(range),
         }
     }
-    Kind { name, image, places, seal: seal_guest, path: PathBuf::from("guest.raw") }
+    places
 }
 
-fn seal_guest(image: &mut Image) {
+pub fn seal_guest(image: &mut Image) {
     let size = image.size;
     seal::partition(image, ROOT, size.saturating_sub(2 * MIB));
 }

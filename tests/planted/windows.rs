@@ -257,6 +257,15 @@ fn base() -> Option<&'static Base> {
     BASE.get_or_init(Base::new).as_ref()
 }
 
+/// Makes both healthy disks in this directory, where they can be made.
+pub fn healthy_disks(directory: &Path) {
+    for state in [State::Generalized, State::Specialized] {
+        if let Some(base) = base() {
+            base.make(state, &[], &directory.join(format!("guest-windows-{state}.raw")));
+        }
+    }
+}
+
 const HIVES: [&str; 4] = ["SYSTEM", "SOFTWARE", "SAM", "SECURITY"];
 
 impl Base {
