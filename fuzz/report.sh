@@ -10,8 +10,8 @@ tools=$(rustc +nightly --print sysroot)/lib/rustlib/$host/bin
 dir=${CARGO_TARGET_DIR:-target}/coverage
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
-# The compiler's counters, and none of the fuzzer's; the lines count as they stand, so nothing is optimized but what it calls.
-RUSTFLAGS="-Cinstrument-coverage --cfg fuzzing" CARGO_PROFILE_DEV_OPT_LEVEL=1 \
+# The compiler's counters, and none of the fuzzer's.
+RUSTFLAGS="-Cinstrument-coverage --cfg fuzzing" CARGO_PROFILE_DEV_DEBUG=false \
     cargo +nightly build --locked --target "$host" --target-dir "$dir" --bins
 objects=()
 for source in fuzz_targets/*.rs; do
