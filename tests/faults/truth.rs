@@ -6,8 +6,8 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an error of the host's says: EIO in words, and what is made of a file that shrank.
-pub const WORDS: [&str; 3] = ["Input/output error", "os error 5", "cannot be read"];
+/// What an error of the host says: EIO and EMFILE in words, and what is made of a file that shrank.
+pub const WORDS: [&str; 4] = ["Input/output error", "os error 5", "os error 24", "cannot be read"];
 
 /// Keys that speak of other facts, and follow from them; and what the host's file system is asked for alone: where it does not say what is a
 /// hole, all counts as data.
