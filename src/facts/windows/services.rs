@@ -20,7 +20,7 @@ pub struct WindowsServiceFacts {
     /// Values of its key `StartOverride` by name (`0`), which stand for `Start`. Windows makes the key for boot drivers that a machine
     /// does not need; absent where there is no such key.
     pub start_override: Fact<BTreeMap<String, u32>>,
-    /// Its program, as the registry has it.
+    /// Its program, as the registry has it; `…` stands for arguments, which may hold a secret, but for those of `svchost.exe`.
     pub image_path: Fact<String>,
     /// Whether a driver's file is on the volume; absent for services.
     pub file_present: Fact<bool>,

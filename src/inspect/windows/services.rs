@@ -302,8 +302,15 @@ fn service(key: &Key<'_>, tree: &Tree, system_root: &str) -> WindowsServiceFacts
         }),
         start,
         start_value,
-        image_path: image_path.map(|path| program_of(&path)),
+        image_path: image_path.map(|path| told_program(&path)),
     }
+}
+
+/// A program as it is told: arguments may hold a token, but for those of `svchost.exe`, which name a group of services.
+fn told_program(path: &str) -> String {
+    let program = program_of(path);
+    let known = path.to_ascii_lowercase().split_whitespace().next().is_some_and(|first| first.ends_with("\\svchost.exe"));
+    if known { path.to_owned() } else { program }
 }
 
 /// Values of `StartOverride`; absent where there is no such key.
