@@ -219,7 +219,7 @@ fn bombs_are_stopped() {
     for start in [&promise[..], &archive[..], &[]] {
         for (_, command) in PACKERS.iter().filter(|(name, _)| *name != "none") {
             let mut bomb = start.to_vec();
-            bomb.resize(200 << 20, 0);
+            bomb.resize(80 << 20, 0);
             let Some(mut packed) = piped(&command.replace("-9", "-1").replace("--ultra -22", "-3"), &bomb) else { continue };
             assert!(packed.len() < 4 << 20, "{command}: {}", packed.len());
             let error = list(&Memory(packed.clone()), &limits).unwrap_err().to_string();
