@@ -207,7 +207,7 @@ fn same_as_hivex(facts: &WindowsFacts, theirs: &Value, name: &str) {
         let (ours, theirs) = (shown(&service.image_path), field(&other["values"], "ImagePath"));
         // Arguments are kept to oneself.
         let short = ours.as_str().and_then(|ours| ours.strip_suffix(" …"));
-        let same = short.zip(theirs.as_str()).map_or(ours == theirs, |(ours, theirs)| theirs.trim_start_matches('"').starts_with(ours));
+        let same = short.zip(theirs.as_str()).map_or(ours == theirs, |(ours, theirs)| theirs.starts_with(ours));
         assert!(same, "{name}: {}: {ours} is {theirs}", service.name);
         let over: BTreeMap<String, u32> = service.start_override.value().cloned().unwrap_or_default();
         assert_eq!(serde_json::to_value(over).unwrap(), other["override"], "{name}: {}", service.name);

@@ -32,12 +32,13 @@ pub fn without_secrets(text: &str) -> String {
     out
 }
 
-/// A command as it is told: its program alone, and `…` where there are arguments, which may be anything.
+/// A command as it is told: its program alone, as it is written, and `…` where there are arguments, which may be anything.
 #[must_use]
 pub fn program_of(command: &str) -> String {
     let command = command.trim();
-    let (program, rest) = match command.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
-        Some((program, rest)) => (program, rest),
+    let quoted = command.strip_prefix('"').and_then(|quoted| quoted.find('"')).map(|end| end.saturating_add(2));
+    let (program, rest) = match quoted.and_then(|end| command.split_at_checked(end)) {
+        Some(both) => both,
         // A path of Windows may have spaces without quotes: it ends where its program's name does.
         None => {
             let lower = command.to_ascii_lowercase();
@@ -105,7 +106,8 @@ mod tests {
         for (command, told) in [
             ("/bin/true", "/bin/true"),
             (" curl -u me:x http://y ", "curl …"),
-            ("\"C:\\Program Files\\a.exe\" --token x", "C:\\Program Files\\a.exe …"),
+            ("\"C:\\Program Files\\a.exe\" --token x", "\"C:\\Program Files\\a.exe\" …"),
+            ("\"C:\\Program Files\\a.exe\"", "\"C:\\Program Files\\a.exe\""),
             ("C:\\Program Files\\A.EXE", "C:\\Program Files\\A.EXE"),
             ("C:\\Program Files\\a.exe /p x.exe", "C:\\Program Files\\a.exe …"),
             ("System32\\drivers\\a.sys", "System32\\drivers\\a.sys"),
