@@ -83,6 +83,10 @@ fn without_users(text: &str) -> String {
         out.push_str("://");
         let end = after.find(|c: char| c == '/' || c.is_whitespace() || matches!(c, '"' | '\'' | '?' | '#')).unwrap_or(after.len());
         let (authority, left) = after.split_at_checked(end).unwrap_or((after, ""));
+        // A password may hold a slash, though in an address it should not.
+        let unended = authority.contains(':') && !authority.contains('@');
+        let wider = unended.then(|| after.split_at_checked(after.find(PARTS).unwrap_or(after.len()))).flatten();
+        let (authority, left) = wider.filter(|(text, _)| text.contains('@')).unwrap_or((authority, left));
         match authority.rsplit_once('@') {
             Some((_, host)) => {
                 out.push(GONE);
@@ -131,6 +135,7 @@ mod tests {
             ("Environment=TOKEN=x", "Environment=TOKEN=…"),
             ("netroot=iscsi:me:x@10.0.0.1::::iqn root=me@host:/x", "netroot=… root=me@host:/x"),
             ("https://me@host https://host/a@b", "https://…@host https://host/a@b"),
+            ("netroot=cifs://me:a/b@h/s http://h:80/x", "netroot=cifs://…@h/s http://h:80/x"),
             ("WPA_PSK=x KEY1=y PASSWORD_x=z", "WPA_PSK=… KEY1=… PASSWORD_x=…"),
         ] {
             assert_eq!(without_secrets(text), wanted);
