@@ -32,17 +32,19 @@ struct Slot {
     failed: AtomicBool,
 }
 
-static TABLE: [Slot; SLOTS] = [const {
-    Slot {
-        taken: AtomicBool::new(false),
-        version: AtomicUsize::new(0),
-        start: AtomicUsize::new(0),
-        end: AtomicUsize::new(0),
-        failed: AtomicBool::new(false),
-    }
-}; SLOTS];
+static TABLE: [Slot; SLOTS] = [const { Slot::empty() }; SLOTS];
 
 impl Slot {
+    const fn empty() -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            version: AtomicUsize::new(0),
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+        }
+    }
+
     /// Changes the addresses. Only the thread that has taken the slot may.
     fn set(&self, start: usize, end: usize) {
         let version = self.version.load(Ordering::Relaxed);
@@ -211,19 +213,9 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn slot() -> Slot {
-        Slot {
-            taken: AtomicBool::new(true),
-            version: AtomicUsize::new(0),
-            start: AtomicUsize::new(0),
-            end: AtomicUsize::new(0),
-            failed: AtomicBool::new(false),
-        }
-    }
-
     #[test]
     fn a_slot_holds_its_own_addresses() {
-        let slot = slot();
+        let slot = Slot::empty();
         assert!(!slot.holds(0) && !slot.holds(4096), "nothing is in it yet");
         slot.set(4096, 8192);
         assert!(slot.holds(4096) && slot.holds(8191) && !slot.holds(4095) && !slot.holds(8192) && !slot.holds(0));
@@ -237,7 +229,7 @@ mod tests {
     /// Mixed of two mappings, the addresses would hold what neither does.
     #[test]
     fn addresses_of_two_mappings_are_never_mixed() {
-        let (slot, done) = (slot(), AtomicBool::new(false));
+        let (slot, done) = (Slot::empty(), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..100_000 {
