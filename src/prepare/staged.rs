@@ -7,8 +7,8 @@
 //! it is a hidden neighbour of the output, `.vhdkit-` and six characters, which a kill leaves behind but a failure or an interrupt that is
 //! handled does not.
 //!
-//! The file is for its owner only (mode 0600) until it is published, and never for everybody to write. Publishing is atomic: it refuses to replace an existing file, even one
-//! that appeared a moment before, unless replacing was asked for.
+//! The file is for its owner only (mode 0600) until it is published, and never for everybody to write. Publishing is atomic: it refuses to
+//! replace an existing file, even one that appeared a moment before, unless replacing was asked for.
 
 use super::host::{self, Made};
 use std::ffi::OsStr;
