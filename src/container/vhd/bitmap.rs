@@ -7,8 +7,9 @@ use super::disk::BlockDisk;
 use super::table;
 use crate::bytes::{ReadAt, ReadError, SECTOR, int_u64, int_usize, is_zero, read_vec};
 
-/// The most bitmaps that are read unless everything is asked for: half a MiB of bitmaps, 2 GiB of data in usual blocks. Each is a read of
-/// its own, and a check must not take longer than `qemu-img info`, which reads none.
+/// Bitmaps that are read unless everything is asked for: half a MiB of them, 2 GiB of data in usual blocks. Each is a read of its own,
+/// and a check must not take longer than `qemu-img info`, which reads none. Of a disk with more of them none is read: whether any bit is
+/// clear cannot be told by some.
 const MAX_BITMAPS: u64 = 1024;
 
 /// What the bitmaps of a dynamic disk say.
@@ -32,17 +33,12 @@ pub struct BitmapSurvey {
 ///
 /// When the host cannot read.
 pub(super) fn survey(disk: &BlockDisk, deep: bool) -> Result<BitmapSurvey, ReadError> {
-    let mut out = BitmapSurvey { conflicts: deep.then_some(0), ..BitmapSurvey::default() };
+    let mut out = BitmapSurvey { blocks: int_u64(blocks(disk).count()), conflicts: deep.then_some(0), ..BitmapSurvey::default() };
+    if !deep && out.blocks > MAX_BITMAPS {
+        return Ok(out);
+    }
     let sectors_in_block = disk.shape.size.get() / SECTOR;
-    for (block, entry) in table::allocated(&disk.entries) {
-        let start = u64::from(entry).saturating_mul(SECTOR);
-        if start.saturating_add(disk.shape.span()) > disk.limit {
-            continue;
-        }
-        out.blocks = out.blocks.saturating_add(1);
-        if !deep && out.read >= MAX_BITMAPS {
-            continue;
-        }
+    for (block, start) in blocks(disk) {
         out.read = out.read.saturating_add(1);
         let left = disk.size.saturating_sub(block.saturating_mul(disk.shape.size.get())).div_ceil(SECTOR);
         let sectors = sectors_in_block.min(left);
@@ -60,6 +56,12 @@ pub(super) fn survey(disk: &BlockDisk, deep: bool) -> Result<BitmapSurvey, ReadE
         out.conflicts = Some(0);
     }
     Ok(out)
+}
+
+/// Blocks that lie in the file, each with the byte of it at which its bitmap begins.
+fn blocks(disk: &BlockDisk) -> impl Iterator<Item = (u64, u64)> + '_ {
+    let places = table::allocated(&disk.entries).map(|(block, entry)| (block, u64::from(entry).saturating_mul(SECTOR)));
+    places.filter(|(_, start)| start.saturating_add(disk.shape.span()) <= disk.limit)
 }
 
 /// Runs of sectors whose bit is clear.
@@ -115,7 +117,11 @@ fn look(disk: &BlockDisk, data: u64, run: std::ops::Range<u64>, out: &mut Bitmap
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::BlockShape;
     use super::*;
+    use crate::bytes::Zeros;
+    use std::num::NonZeroU64;
+    use std::sync::Arc;
 
     #[test]
     fn clear_bits_come_out_as_runs() {
@@ -123,5 +129,19 @@ mod tests {
         assert_eq!(clear_runs(&[0b0111_1111, 0b1111_1110], 16, false), vec![0..1, 15..16]);
         assert_eq!(clear_runs(&[0b1111_0000, 0], 12, false), vec![4..12]);
         assert_eq!(clear_runs(&[0xff, 0xff, 0xff, 0x7f], 32, true), vec![0..1]);
+    }
+
+    #[test]
+    fn bitmaps_are_read_where_that_answers_something() {
+        let with = |blocks: usize, deep| {
+            let shape = BlockShape { size: NonZeroU64::new(4096).unwrap(), bitmap: SECTOR, needed: int_u64(blocks) };
+            let size = 4096 * int_u64(blocks);
+            let (file, entries) = (Arc::new(Zeros(1 << 20)), Arc::new(vec![8; blocks]));
+            survey(&BlockDisk { file, size, entries, shape, limit: 1 << 20, parent: None, swapped_bitmaps: false }, deep).unwrap()
+        };
+        let told = |survey: BitmapSurvey| (survey.blocks, survey.read, survey.clear_sectors, survey.conflicts);
+        assert_eq!(told(with(1024, false)), (1024, 1024, 8 * 1024, None));
+        assert_eq!(told(with(1025, false)), (1025, 0, 0, None));
+        assert_eq!(told(with(1025, true)), (1025, 1025, 8 * 1025, Some(0)));
     }
 }
