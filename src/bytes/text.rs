@@ -35,9 +35,18 @@ pub fn printable_lines(text: &str) -> String {
 /// Writes hidden characters by `hidden`, and marks of commands by `mark`.
 fn escaped(text: &str, mark: impl Fn(char, &mut String), hidden: impl Fn(char, &mut String)) -> String {
     let mut out = String::with_capacity(text.len());
-    let (mut rest, mut before) = (text.chars(), '\0');
-    while let Some(c) = rest.next() {
-        if c == '#' && before == '#' && opens_command(rest.as_str()) {
+    let (mut rest, mut before) = (text, '\0');
+    loop {
+        // Reports are long, and most of them is this.
+        let plain = rest.bytes().position(|byte| byte == b'#' || !matches!(byte, b' '..=b'~')).unwrap_or(rest.len());
+        if let Some((run, other)) = rest.split_at_checked(plain).filter(|(run, _)| !run.is_empty()) {
+            out.push_str(run);
+            (rest, before) = (other, '\0');
+        }
+        let mut chars = rest.chars();
+        let Some(c) = chars.next() else { return out };
+        rest = chars.as_str();
+        if c == '#' && before == '#' && opens_command(rest) {
             mark(c, &mut out);
         } else if is_hidden(c) {
             hidden(c, &mut out);
@@ -46,7 +55,6 @@ fn escaped(text: &str, mark: impl Fn(char, &mut String), hidden: impl Fn(char, &
         }
         before = c;
     }
-    out
 }
 
 /// Whether `##` before it would begin a command to a machine that runs pipelines, wherever in a line it stands: `##vso[task.…]` (Azure

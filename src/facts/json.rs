@@ -24,11 +24,13 @@ pub fn head() -> Map<String, Value> {
 pub fn split<T: Serialize>(facts: &T, base: &str) -> Result<(Value, Vec<Value>), serde_json::Error> {
     let mut value = serde_json::to_value(facts)?;
     let mut unknown = Vec::new();
-    extract(&mut value, base, &mut unknown);
+    extract(&mut value, &mut base.to_owned(), &mut unknown);
     Ok((value, unknown))
 }
 
-fn extract(value: &mut Value, at: &str, unknown: &mut Vec<Value>) {
+/// Takes out what is unknown of a value at the pointer `at`, which is grown for its parts and comes back as it was.
+fn extract(value: &mut Value, at: &mut String, unknown: &mut Vec<Value>) {
+    let here = at.len();
     match value {
         Value::Object(map) => {
             if let Some(reason) = map.remove(UNKNOWN_KEY) {
@@ -37,12 +39,21 @@ fn extract(value: &mut Value, at: &str, unknown: &mut Vec<Value>) {
                 return;
             }
             for (key, child) in map {
-                extract(child, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), unknown);
+                at.push('/');
+                key.chars().for_each(|c| match c {
+                    '~' => at.push_str("~0"),
+                    '/' => at.push_str("~1"),
+                    other => at.push(other),
+                });
+                extract(child, at, unknown);
+                at.truncate(here);
             }
         }
         Value::Array(items) => {
             for (place, child) in items.iter_mut().enumerate() {
-                extract(child, &format!("{at}/{place}"), unknown);
+                at.push_str(&format!("/{place}"));
+                extract(child, at, unknown);
+                at.truncate(here);
             }
         }
         _ => {}
