@@ -26,18 +26,23 @@ struct Judged {
     outcomes: Outcomes,
     image: Option<&'static str>,
     parents: Vec<PathBuf>,
+    /// Its line of JSON, where one is wanted.
+    line: Option<Result<String, json::Error>>,
 }
 
 /// Judges a disk by itself.
-fn judged(path: &Path, args: &CheckArgs) -> Result<Judged, Unopened> {
+fn judged(path: &Path, args: &CheckArgs, wants_line: bool) -> Result<Judged, Unopened> {
     let mut opened = disks::open(path, &args.opening).map_err(|error| disks::unopened(path, &error))?;
     disks::take_role(&mut opened, None, &args.asking);
     let subject = disks::subject(&opened, None, &args.asking);
     let target = disks::target(&args.asking);
     let image = image_kind(std::slice::from_ref(&subject), &target);
     let outcomes = judge_all(&[subject], &target, &args.asking.waive);
+    let outcomes = Outcomes { waivers: args.asking.settled.waivers.clone(), ..outcomes };
+    let checked = Checked { disks: &[&opened.inspected.facts], outcomes: &outcomes, target: &target, image, luns: &[None] };
+    let line = wants_line.then(|| json::check(&checked).and_then(|document| json::line(&document)));
     let parents = opened.parents();
-    Ok(Judged { facts: opened.inspected.facts, outcomes, image, parents })
+    Ok(Judged { facts: opened.inspected.facts, outcomes, image, parents, line })
 }
 
 /// Disks that have nothing to do with each other, each told as soon as it and all before it are judged.
@@ -52,8 +57,8 @@ fn side_by_side(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
     let mut unopened: Vec<Unopened> = Vec::new();
     let jobs = many::threads(args.parallel.jobs, args.disks.len());
     let alone = args.disks.len() == 1;
-    let shared = args.clone();
-    let work = move |place: usize| shared.disks.get(place).map(|path| judged(path, &shared));
+    let (shared, wants_line) = (args.clone(), streams.wants_lines());
+    let work = move |place: usize| shared.disks.get(place).map(|path| judged(path, &shared, wants_line));
     let ended = many::in_order(args.disks.len(), jobs, work, |_, result| {
         let one = match result {
             None => return Ok(()),
@@ -70,19 +75,19 @@ fn side_by_side(args: &CheckArgs, common: &Common) -> anyhow::Result<Status> {
             }
         };
         output::refuse_sources(&args.report, one.parents.iter().map(PathBuf::as_path))?;
-        let outcomes = Outcomes { waivers: waivers.clone(), ..one.outcomes };
-        let checked = Checked { disks: &[&one.facts], outcomes: &outcomes, target: &target, image: one.image, luns: &[None] };
+        let checked = Checked { disks: &[&one.facts], outcomes: &one.outcomes, target: &target, image: one.image, luns: &[None] };
+        let line = one.line.transpose()?.unwrap_or_default();
         let first = Summary { unreadable: 0, ..summary }.disks() == 0;
         streams.tell(|wanted| match wanted {
             Wanted::Text(look) if first => Ok(text::check(&checked, look)),
             Wanted::Text(look) => Ok(text::check_next(&checked, look)),
-            _ => Ok(json::line(&json::check(&checked)?)?),
+            _ => Ok(line.clone()),
         })?;
         status = status.max(checked.verdict().into());
         summary.add(checked.verdict());
         if streams.keeps() {
             kind = one.image;
-            all.append(outcomes, kept.len());
+            all.append(one.outcomes, kept.len());
             kept.push(one.facts);
         }
         Ok(())

@@ -24,7 +24,8 @@ pub(super) fn run(args: &InspectArgs, common: &Common) -> anyhow::Result<Status>
     let mut kept: Vec<DiskFacts> = Vec::new();
     let jobs = many::threads(args.parallel.jobs, args.disks.len());
     let (paths, opening): (Arc<[PathBuf]>, Opening) = (args.disks.as_slice().into(), args.opening.clone());
-    let work = move |place: usize| paths.get(place).map(|path| inspected(path, place, &paths, &opening));
+    let wants_line = streams.wants_lines();
+    let work = move |place: usize| paths.get(place).map(|path| inspected(path, place, &paths, &opening, wants_line));
     let ended = many::in_order(args.disks.len(), jobs, work, |_, result| {
         match result {
             None => {}
@@ -37,12 +38,13 @@ pub(super) fn run(args: &InspectArgs, common: &Common) -> anyhow::Result<Status>
                     _ => Ok(json::line(&json::unopened(&one))?),
                 })?;
             }
-            Some(Ok((facts, parents))) => {
+            Some(Ok(Read { facts, parents, line })) => {
                 output::refuse_sources(&args.report, parents.iter().map(PathBuf::as_path))?;
                 read = read.saturating_add(1);
+                let line = line.transpose()?.unwrap_or_default();
                 streams.tell(|wanted| match wanted {
                     Wanted::Text(look) => Ok(text::inspect(&[&facts], look)),
-                    _ => Ok(json::line(&json::inspect(&[&facts])?)?),
+                    _ => Ok(line.clone()),
                 })?;
                 if streams.keeps() {
                     kept.push(facts);
@@ -66,8 +68,17 @@ pub(super) fn run(args: &InspectArgs, common: &Common) -> anyhow::Result<Status>
     Ok(status)
 }
 
-/// What is known of one of the disks, and the files of its parents.
-fn inspected(path: &Path, place: usize, all: &[PathBuf], opening: &Opening) -> Result<(DiskFacts, Vec<PathBuf>), Unopened> {
+/// What is known of a disk, which is open no more.
+#[derive(Debug)]
+struct Read {
+    facts: DiskFacts,
+    parents: Vec<PathBuf>,
+    /// Its line of JSON, where one is wanted.
+    line: Option<Result<String, json::Error>>,
+}
+
+/// What is known of one of the disks.
+fn inspected(path: &Path, place: usize, all: &[PathBuf], opening: &Opening, wants_line: bool) -> Result<Read, Unopened> {
     let unopened = |error: anyhow::Error| disks::unopened(path, &error);
     let mut opened = disks::open(path, opening).map_err(unopened)?;
     let incomplete = opened.inspected.inside.as_ref().is_some_and(|inside| inside.incomplete);
@@ -78,5 +89,7 @@ fn inspected(path: &Path, place: usize, all: &[PathBuf], opening: &Opening) -> R
         disks::join(&mut opened, &others.iter().collect::<Vec<_>>()).map_err(unopened)?;
     }
     let parents = opened.parents();
-    Ok((opened.inspected.facts, parents))
+    let facts = opened.inspected.facts;
+    let line = wants_line.then(|| json::inspect(&[&facts]).and_then(|document| json::line(&document)));
+    Ok(Read { facts, parents, line })
 }

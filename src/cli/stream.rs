@@ -71,6 +71,12 @@ impl Streams {
         self.format.is_some() || !self.files.is_empty()
     }
 
+    /// Whether lines of JSON are among what grows. Making one takes about as long as judging a small disk, so that whoever does that makes
+    /// it as well, on a thread of its own.
+    pub(super) fn wants_lines(&self) -> bool {
+        self.growing.iter().any(|one| one.format == CheckFormat::Jsonl)
+    }
+
     /// Tells the next piece: of a disk, or the words at the end.
     ///
     /// # Errors
