@@ -101,7 +101,9 @@ def case_clone(options, table, directory):
 
 
 def case_ranges(options, table, directory):
-    """Why nothing else is copied by the kernel: zeros are found by reading, and what was read is written from memory."""
+    """In which pieces to write, and whether the kernel copies faster: what is zero is found by reading, so everything is read first."""
+    table.section("In which pieces to write", """A file of data that does not compress is read a MiB at a time and written anew, so many KiB
+                  at a time or by `copy_file_range` without sharing. In the first column what that takes, in the second with fsync.""")
     count = 256 if options.quick else 1024
     for where in [directory, *([options.disk] if options.disk else [])]:
         path = os.path.join(where, "vhdkit-bench-ranges")
@@ -109,36 +111,44 @@ def case_ranges(options, table, directory):
         with open(path, "wb") as file:
             for number in range(count):
                 file.write(noise[number % 4096:][:MIB])
-        results = {"read, write": [], "read, copy_file_range": []}
-        for _ in range(min(options.rounds, 3)):
-            for name, taken in results.items():
+        os.sync()
+        kinds = (1024, 256, 64, None)
+        taken = {kind: [] for kind in kinds}
+        for number in range(max(3, options.rounds)):
+            for kind in kinds[number % 4:] + kinds[:number % 4]:
                 even_out()
-                taken.append(ranges(path, count, "copy" in name))
+                taken[kind].append(ranges(path, count, kind))
         os.unlink(path)
-        one, other = (Result(taken) for taken in results.values())
-        table.note(f"{human(count * MIB)} in pieces of 1 MiB on {kind_of(where)}: read and copy_file_range, beside read and write",
-                   times(other), times(one))
+        for kind, times_of in taken.items():
+            how = f"{kind} KiB at a time" if kind else "copy_file_range"
+            written, flushed = (Result(column) for column in zip(*times_of))
+            table.note(f"{human(count * MIB)} on {kind_of(where)}, {how}", times(written), f"with fsync: {times(flushed)}")
 
 
-def ranges(path, count, kernel):
+def ranges(path, count, kib):
+    """Seconds until all is written, and until it is flushed."""
     source = os.open(path, os.O_RDONLY)
     out = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_RDWR, 0o600)
     os.ftruncate(out, count * MIB)
-    piece = bytearray(MIB)
+    piece = memoryview(bytearray(MIB))
     begin = time.perf_counter()
     for number in range(count):
-        os.preadv(source, [piece], number * MIB)
-        if kernel:
+        at = number * MIB
+        os.preadv(source, [piece], at)
+        if kib:
+            for start in range(0, MIB, kib * KIB):
+                os.pwrite(out, piece[start:start + kib * KIB], at + start)
+        else:
             left = MIB
             while left:
-                at = (number + 1) * MIB - left
-                left -= os.copy_file_range(source, out, left, at, at)
-        else:
-            os.pwrite(out, piece, number * MIB)
-    taken = time.perf_counter() - begin
+                place = at + MIB - left
+                left -= os.copy_file_range(source, out, left, place, place)
+    written = time.perf_counter() - begin
+    os.fsync(out)
+    flushed = time.perf_counter() - begin
     os.close(source)
     os.close(out)
-    return taken
+    return written, flushed
 
 
 def kind_of(path):

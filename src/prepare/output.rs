@@ -15,6 +15,10 @@ use std::sync::{Mutex, PoisonError};
 /// Bytes that are written before the device is to begin with them: enough for long writes and for blocks in one piece, and done soon.
 const WINDOW: u64 = 32 << 20;
 
+/// The most bytes that are written at a time. File systems with large folios (ext4 since Linux 6.16) take one for as much as comes in one
+/// call, and for a MiB in one piece the kernel moves other pages away, which can take longer than everything else.
+const PIECE: usize = 256 << 10;
+
 /// The file that is written.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
@@ -102,7 +106,7 @@ fn begin(_file: &File, _range: Range<u64>) {}
 /// Writes all of `bytes` at `offset`, or says at which byte it could not go on.
 fn write_all_at(out: &File, mut offset: u64, mut bytes: &[u8]) -> Result<(), CopyError> {
     while !bytes.is_empty() {
-        match write_at(out, offset, bytes) {
+        match write_at(out, offset, bytes.get(..PIECE).unwrap_or(bytes)) {
             Ok(0) => return Err(CopyError::Write { offset, cause: io::ErrorKind::WriteZero.into() }),
             Ok(written) => {
                 bytes = bytes.get(written..).unwrap_or_default();
