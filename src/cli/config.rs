@@ -14,7 +14,7 @@
 
 use super::args::{Asking, ProfileChoice, SeverityChoice, Wanted};
 use super::disks::shown;
-use crate::bytes::host::Access;
+use crate::bytes::host::{Access, directory, is_missing};
 use crate::bytes::{HostFile, ReadAt, int_usize, read_vec};
 use crate::facts::rfc3339;
 use crate::rules::{RULES, Waiver, WaiverState};
@@ -94,14 +94,14 @@ fn find(asking: &Asking, first: Option<&PathBuf>) -> anyhow::Result<Option<(Path
 /// words of the file.
 fn stays(path: &Path) -> bool {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let (directory, file) = (real(super::output::directory(path)), real(path));
+    let (directory, file) = (real(directory(path)), real(path));
     directory.zip(file).is_some_and(|(directory, file)| file.starts_with(directory))
 }
 
 /// Whether there is no such file, or none that could stand beside a disk that can be opened.
 fn is_elsewhere(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
-    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | InvalidFilename)
+    use std::io::ErrorKind::{InvalidFilename, PermissionDenied};
+    is_missing(error) || matches!(error.kind(), PermissionDenied | InvalidFilename)
 }
 
 /// The UTC date of now, or of SOURCE_DATE_EPOCH where a build asks to be the same every day.

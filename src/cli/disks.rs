@@ -1,7 +1,7 @@
 //! Opening the disks that the user names.
 
 use super::args::{Asking, Common, Opening};
-use crate::bytes::host::Access;
+use crate::bytes::host::{Access, is_missing};
 use crate::bytes::{Bytes, HostFile, printable};
 use crate::container::{ParentSearch, Source};
 use crate::facts::{Fact, Role};
@@ -228,9 +228,4 @@ pub(super) fn identity(path: &Path) -> std::io::Result<FileId> {
 /// As [`identity`], in words for the user: it cannot be opened either.
 pub(super) fn source_identity(path: &Path) -> anyhow::Result<FileId> {
     identity(path).with_context(|| format!("cannot open '{}'", shown(path)))
-}
-
-/// Whether an error says that nothing stands there, and not that the host cannot tell.
-pub(super) fn is_missing(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }

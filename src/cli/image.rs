@@ -2,6 +2,7 @@
 
 use super::args::PrepareArgs;
 use super::disks::{self, Opened, shown};
+use crate::bytes::host::{self, is_missing};
 use crate::container::OpenError;
 use crate::prepare::staged::Staged;
 use crate::prepare::{Identity, MANIFEST, Plan, SUMS};
@@ -76,11 +77,11 @@ pub(super) fn refuse_sources<'a>(
 /// Refuses reports that would take the place of an output.
 pub(super) fn refuse_reports(args: &PrepareArgs, name: &str, directory: &Path) -> anyhow::Result<()> {
     let real = |path: &Path| match std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }) {
-        Err(error) if disks::is_missing(&error) => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         real => real.map(Some).with_context(|| format!("cannot look at '{}'", shown(path))),
     };
     for report in &args.report {
-        let own = report.path.parent().map(real).transpose()?.flatten();
+        let own = real(host::directory(&report.path))?;
         let same = own.is_some() && own == real(directory)?;
         let taken = outputs(args, name, directory).iter().any(|output| output.file_name() == report.path.file_name());
         anyhow::ensure!(!(same && taken), "cannot write the report '{}': it is a file of the image", shown(&report.path));

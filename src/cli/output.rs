@@ -1,7 +1,8 @@
 //! Where words go: data to standard output, everything else to standard error.
 
 use super::args::{CheckFormat, ColorChoice, Common, Format, ReportFile};
-use super::disks::{FileId, identity, is_missing, shown, source_identity};
+use super::disks::{FileId, identity, shown, source_identity};
+use crate::bytes::host::{directory, is_missing};
 use crate::bytes::{printable, printable_json};
 use crate::prepare::publish_text;
 use crate::report::Look;
@@ -173,11 +174,6 @@ pub(super) fn refuse_sources<'a>(files: &[ReportFile], sources: impl Iterator<It
         seen.push(own);
     }
     Ok(())
-}
-
-/// The directory that a file stands in.
-pub(super) fn directory(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a report file, all of it or nothing.

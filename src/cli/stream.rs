@@ -3,6 +3,7 @@
 use super::args::{CheckFormat, Common, ReportFile};
 use super::disks::shown;
 use super::output::{self, Document, Wanted};
+use crate::bytes::host::directory;
 use crate::prepare::staged::Staged;
 use crate::report::Look;
 use anyhow::Context;
@@ -45,7 +46,7 @@ impl Streams {
         let silent = format == CheckFormat::Text && common.quiet;
         let (mut growing, mut failed) = (Vec::new(), Vec::new());
         for file in files.iter().filter(|file| grows(file.format)) {
-            match Staged::new(output::directory(&file.path), true) {
+            match Staged::new(directory(&file.path), true) {
                 Ok(staged) => {
                     growing.push(Growing { format: file.format, file: Some((file.clone(), staged)), begun: false, digest: Sha256::new() })
                 }
@@ -154,5 +155,5 @@ fn publish(file: &ReportFile, staged: Staged, digest: Sha256) -> io::Result<()> 
         }
         if read.finalize() == digest.finalize() { Ok(()) } else { Err(io::Error::other("what was written reads back differently")) }
     })?;
-    good.publish(output::directory(&file.path), name).map(drop)
+    good.publish(directory(&file.path), name).map(drop)
 }

@@ -1,9 +1,10 @@
 //! A differencing disk and its parents: found only where the user allows, matched by unique id, never more than a bounded number.
 
 use super::vhd::{self, DynamicHeader, Vhd};
-use crate::bytes::host::Access;
+use crate::bytes::host::{Access, directory, is_missing};
 use crate::bytes::{Bytes, Guid, HostFile, Origin, ReadAt, ReadError, printable};
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -174,11 +175,6 @@ fn unusable(path: &Path, error: &ReadError) -> ParentError {
     }
 }
 
-/// The directory of a file.
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// The directories below which the files of a chain may lie: that of the disk that the user named, and those of `--parent-dir`. No name
 /// in any of the chain's files adds to them.
 struct Allowed(Vec<PathBuf>);
@@ -229,7 +225,8 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, allowed: &Allowed, search: &Pare
         }
         let real = match std::fs::canonicalize(&candidate) {
             Ok(real) => real,
-            Err(error) if is_missing(&error) => continue,
+            // As the child writes it, it may be a name that no file here can have.
+            Err(error) if is_missing(&error) || error.kind() == ErrorKind::InvalidFilename => continue,
             Err(cause) => {
                 // Whether it is the parent cannot be told.
                 failure.get_or_insert(ParentError::Host { path: candidate, cause: Arc::new(cause) });
@@ -258,12 +255,6 @@ fn find(child: &Vhd, file: &Bytes, path: &Path, allowed: &Allowed, search: &Pare
         },
         directories: list(directories.iter().map(|dir| format!("'{}'", shown(dir))).collect()),
     }))
-}
-
-/// Whether an error says that no file has that name: as the child writes it, it may be one that no file here can have.
-fn is_missing(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
 /// Compares the identity of a candidate.

@@ -7,6 +7,7 @@
 
 use super::host::Made;
 use super::staged::{Published, Verified};
+use crate::bytes::host::is_missing;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -86,7 +87,7 @@ impl Set<'_> {
         match path.symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => return Err(fail(io::Error::new(io::ErrorKind::AlreadyExists, "it is a directory"))),
             Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+            Err(error) if is_missing(&error) => return Ok(()),
             Err(error) => return Err(fail(error)),
         }
         // Names of an earlier process that was killed are not ours to take.

@@ -11,6 +11,7 @@
 //! replace an existing file, even one that appeared a moment before, unless replacing was asked for.
 
 use super::host::{self, Made};
+use crate::bytes::host::is_missing;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -197,7 +198,7 @@ pub(super) struct Published {
 fn existing(dir: &Path) -> &Path {
     let missing = |dir: &Path| match dir.symlink_metadata() {
         Ok(_) => false,
-        Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        Err(error) => is_missing(&error),
     };
     // The last ancestor of a relative path is the empty one.
     dir.ancestors().find(|dir| !dir.as_os_str().is_empty() && !missing(dir)).unwrap_or(Path::new("."))

@@ -7,7 +7,10 @@
 
 #[cfg(unix)]
 mod map;
+mod names;
 mod os;
+
+pub use names::{directory, is_missing};
 
 use super::{Origin, ReadAt, ReadError, check_bounds, int_u64};
 use std::collections::BTreeMap;
