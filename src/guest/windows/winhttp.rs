@@ -15,7 +15,7 @@ pub struct Settings {
     pub used: bool,
     /// The proxy, or one for each protocol; a user and password before `@` left out.
     pub proxy: Option<String>,
-    /// What is reached without it.
+    /// What is reached without it; users and passwords left out too.
     pub bypass: Option<String>,
 }
 
@@ -25,7 +25,11 @@ pub fn parse(bytes: &[u8]) -> Option<Settings> {
     let flags = word(bytes, 8)?;
     let (proxy, next) = text(bytes, 12)?;
     let (bypass, _) = text(bytes, next)?;
-    Some(Settings { used: flags & PROXY != 0, proxy: proxy.map(|text| without_password(&text)), bypass })
+    Some(Settings {
+        used: flags & PROXY != 0,
+        proxy: proxy.map(|text| without_password(&text)),
+        bypass: bypass.map(|text| without_password(&text)),
+    })
 }
 
 /// A text with its length before it, and where the next field begins.
@@ -70,8 +74,9 @@ mod tests {
         assert_eq!(parse(&blob(1, "", "")), Some(Settings { used: false, proxy: None, bypass: None }));
         let set = parse(&blob(3, "proxy:8080", "*.local;168.63.129.16")).unwrap();
         assert_eq!((set.used, set.proxy.as_deref(), set.bypass.as_deref()), (true, Some("proxy:8080"), Some("*.local;168.63.129.16")));
-        let secret = parse(&blob(3, "http=http://me:geheim@proxy:1;https=you:x@y@proxy:2", "")).unwrap();
+        let secret = parse(&blob(3, "http=http://me:geheim@proxy:1;https=you:x@y@proxy:2", "*.local;me:geheim@host")).unwrap();
         assert_eq!(secret.proxy.as_deref(), Some("http=http://proxy:1;https=proxy:2"));
+        assert_eq!(secret.bypass.as_deref(), Some("*.local;host"));
     }
 
     #[test]
