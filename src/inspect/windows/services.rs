@@ -306,11 +306,22 @@ fn service(key: &Key<'_>, tree: &Tree, system_root: &str) -> WindowsServiceFacts
     }
 }
 
-/// A program as it is told: arguments may hold a token, but for those of `svchost.exe`, which name a group of services.
+/// A program as it is told: arguments may hold a token, but for those of Windows' own `svchost.exe`, which name a group of services, and a
+/// service in it (`-k netsvcs -p -s Schedule`).
 fn told_program(path: &str) -> String {
-    let program = program_of(path);
-    let known = path.to_ascii_lowercase().split_whitespace().next().is_some_and(|first| first.ends_with("\\svchost.exe"));
-    if known { path.to_owned() } else { program }
+    let lower = path.to_ascii_lowercase();
+    let mut words = lower.split_whitespace();
+    let own = ["%systemroot%\\system32\\svchost.exe", "c:\\windows\\system32\\svchost.exe"];
+    let name = |word: Option<&str>| word.is_some_and(|word| word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')));
+    let mut known = words.next().is_some_and(|first| own.contains(&first));
+    while known && let Some(word) = words.next() {
+        known = match word {
+            "-k" | "-s" => name(words.next()),
+            "-p" => true,
+            _ => false,
+        };
+    }
+    if known { path.to_owned() } else { program_of(path) }
 }
 
 /// Values of `StartOverride`; absent where there is no such key.
@@ -331,5 +342,29 @@ fn file_present(tree: &Tree, name: &str, image: &Fact<String>, system_root: &str
     match driver_path::resolve(image.value().map(String::as_str), name, system_root) {
         Some(path) => super::product::there(tree, &path),
         None => Fact::unknown(format!("the driver {} names a file on another volume", printable(name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_told_of_the_host_of_services_alone() {
+        for same in [
+            "%SystemRoot%\\System32\\svchost.exe -k netsvcs -p -s Schedule",
+            "C:\\Windows\\system32\\svchost.exe -k RPCSS",
+            "C:\\a b\\c.exe",
+        ] {
+            assert_eq!(told_program(same), same);
+        }
+        for (path, told) in [
+            ("C:\\x\\svchost.exe -k token", "C:\\x\\svchost.exe …"),
+            ("%SystemRoot%\\System32\\svchost.exe -k netsvcs --token x", "%SystemRoot%\\System32\\svchost.exe …"),
+            ("%SystemRoot%\\System32\\svchost.exe -k a=b", "%SystemRoot%\\System32\\svchost.exe …"),
+            ("%SystemRoot%\\System32\\svchost.exe -k", "%SystemRoot%\\System32\\svchost.exe …"),
+        ] {
+            assert_eq!(told_program(path), told);
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::facts::{Fact, SetupFacts, State, WindowsFacts};
 const GENERALIZED: &str = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE";
 const COMPLETE: &str = "IMAGE_STATE_COMPLETE";
 /// What a generalized Windows runs at its start.
-const DEPLOY: &str = "oobe\\windeploy.exe";
+pub(super) const DEPLOY: &str = "oobe\\windeploy.exe";
 
 /// Whether a command of Setup's is the one that deploys what Sysprep has generalized.
 pub(super) fn deploys(command: &str) -> bool {

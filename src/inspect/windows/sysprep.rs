@@ -17,10 +17,11 @@ const MOST_ERRORS: usize = 10;
 /// Programs of `ChildCompletion` at most.
 const MOST_CHILDREN: usize = 64;
 
-/// What Setup runs, as it is told: whole where it is Windows's own, and otherwise its program alone, since people put passwords into what
-/// follows.
-fn told(command: String) -> String {
-    if super::state::deploys(&command) { command } else { program_of(&command) }
+/// What Setup runs, as it is told: its program alone, since people put passwords into what follows; and the one that deploys, where another
+/// starts it.
+fn told(command: &str) -> String {
+    let program = program_of(command);
+    if super::state::deploys(command) && !super::state::deploys(&program) { format!("{program} {}", super::state::DEPLOY) } else { program }
 }
 
 /// Learns `sysprep`.
@@ -35,7 +36,7 @@ pub(super) fn sysprep(registry: &Registry, tree: &Tree) -> SysprepFacts {
         setup: SetupFacts {
             in_progress: setup("SystemSetupInProgress"),
             kind: setup("SetupType"),
-            command: registry.text(SETUP, "CmdLine").map(told),
+            command: registry.text(SETUP, "CmdLine").map(|command| told(&command)),
             oobe_in_progress: setup("OOBEInProgress"),
             phase: setup("SetupPhase"),
             restart: setup("RestartSetup"),
@@ -94,4 +95,24 @@ fn error_log(tree: &Tree) -> Result<Option<SetupErrorLogFacts>, Error> {
     let (error_count, lines) = setup_log::errors(&text, MOST_ERRORS);
     let errors = lines.into_iter().map(|line| SetupErrorFacts { codes: line.codes, message: excerpt(&line.message, 200) }).collect();
     Ok(Some(SetupErrorLogFacts { path: windows_path(PATH), size, error_count, errors }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_setup_runs_is_told_without_arguments() {
+        for (command, shown) in [
+            ("oobe\\windeploy.exe", "oobe\\windeploy.exe"),
+            ("oobe\\windeploy.exe /x secret", "oobe\\windeploy.exe …"),
+            ("C:\\Windows\\System32\\OOBE/windeploy.exe", "C:\\Windows\\System32\\OOBE/windeploy.exe"),
+            ("cmd.exe /c net user a secret & oobe\\windeploy.exe", "cmd.exe … oobe\\windeploy.exe"),
+            ("cmd.exe /k secret", "cmd.exe …"),
+            ("", ""),
+        ] {
+            assert_eq!(told(command), shown);
+            assert_eq!(super::super::state::deploys(shown), super::super::state::deploys(command), "{command}");
+        }
+    }
 }
