@@ -25,7 +25,7 @@ pub use memory::{Memory, Zeros};
 pub use overlay::{Overlay, OverlayError};
 pub use punched::Punched;
 pub use scratch::{Scratch, ScratchError};
-pub use secrets::{program_of, without_secrets};
+pub use secrets::{program_of, up_to_secret, without_secrets};
 pub use slice::Slice;
 pub use text::{printable, printable_json, printable_lines};
 pub use units::{ByteSize, GIB, Guid, KIB, MIB, ParseSizeError, SECTOR, TIB, int_u64, int_usize};

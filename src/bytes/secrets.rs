@@ -13,6 +13,13 @@ const PARTS: &[char] = &[' ', '\t', '\n', ',', ';', '&', '?', '"', '\'', '{', '}
 const SECRET: &[&str] =
     &["pass", "passwd", "password", "passphrase", "pwd", "secret", "token", "psk", "pin", "sig", "signature", "sas", "auth", "authtok"];
 
+/// Names of secrets in logs and in what they quote, also at the end of longer ones.
+const NAMES: &[&str] =
+    &["password", "passwd", "pwd", "passphrase", "secret", "token", "bearer", "plaintext", "securestring", "productkey", "credential"];
+
+/// What goes before a secret in a command or a document without naming it.
+const TAKE_SECRETS: &[&str] = &["net user", "net1 user", "net use", "net.exe user", "net.exe use", "-p", "/p", "-u", "/u", "<value>"];
+
 /// Last words of names whose values are secrets, unless they are paths of files that hold them.
 const SECRET_OR_PATH: &[&str] = &["key", "credential", "credentials", "cred"];
 
@@ -39,18 +46,51 @@ pub fn program_of(command: &str) -> String {
     let quoted = command.strip_prefix('"').and_then(|quoted| quoted.find('"')).map(|end| end.saturating_add(2));
     let (program, rest) = match quoted.and_then(|end| command.split_at_checked(end)) {
         Some(both) => both,
-        // A path of Windows may have spaces without quotes: it ends where its program's name does.
+        // A path of Windows may have spaces without quotes: it ends where its program's name does, if all before it can be one path.
         None => {
             let lower = command.to_ascii_lowercase();
+            let first = command.find(char::is_whitespace).unwrap_or(command.len());
             let ends = [".exe", ".sys", ".cmd", ".bat"].iter().filter_map(|end| {
                 let after = lower.find(end)?.saturating_add(end.len());
-                lower.get(after..).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some(after)
+                let ended = lower.get(after..).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+                (ended && (after <= first || is_one_path(command.split_at_checked(after)?.0))).then_some(after)
             });
-            let end = ends.min().or_else(|| command.find(char::is_whitespace)).unwrap_or(command.len());
+            let end = ends.min().unwrap_or(first);
             command.split_at_checked(end).unwrap_or((command, ""))
         }
     };
     if rest.trim().is_empty() { program.to_owned() } else { format!("{program} {GONE}") }
+}
+
+/// Whether a text with spaces can be a path of Windows, and no command with arguments.
+fn is_one_path(text: &str) -> bool {
+    let words = || text.split_whitespace();
+    let rooted = words().next().is_some_and(|first| first.contains(['\\', '/', '%']));
+    let argument =
+        |word: &str| word.starts_with(['-', '/', '%', '\\', '@']) || word.contains(['=', '&', '|', '<', '>', '"', '\'', ':', ';', '^']);
+    rooted && !words().skip(1).any(argument)
+}
+
+/// A line that a program logged, up to where a secret may begin: behind the name of one, or behind what takes one in a command. Then `…`.
+#[must_use]
+pub fn up_to_secret(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let end = NAMES.iter().chain(TAKE_SECRETS).filter_map(|word| ends_of(&lower, word, NAMES.contains(word)).min()).min();
+    match end.and_then(|end| text.split_at_checked(end)) {
+        Some((before, after)) if after.chars().any(char::is_alphanumeric) => format!("{before} {GONE}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Where a word of a text ends, each time that it is there; with others before it in one where it may be a `suffix`.
+fn ends_of<'t>(text: &'t str, word: &'t str, suffix: bool) -> impl Iterator<Item = usize> + 't {
+    text.match_indices(word).filter_map(move |(at, _)| {
+        let end = at.checked_add(word.len())?;
+        let before = text.get(..at)?.chars().next_back();
+        let after = text.get(end..)?.chars().next();
+        let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        (!inside(after) && (suffix || !inside(before))).then_some(end)
+    })
 }
 
 /// One setting: `name=value`, where the value may be one itself.
@@ -115,10 +155,38 @@ mod tests {
             ("C:\\Program Files\\A.EXE", "C:\\Program Files\\A.EXE"),
             ("C:\\Program Files\\a.exe /p x.exe", "C:\\Program Files\\a.exe …"),
             ("System32\\drivers\\a.sys", "System32\\drivers\\a.sys"),
+            ("cmd /c set TOKEN=x&& C:\\a.exe y", "cmd …"),
+            ("C:\\b\\cmd x C:\\a.exe y", "C:\\b\\cmd …"),
+            ("cmd geheim a.exe", "cmd …"),
+            ("C:\\b c\\d -k geheim.exe", "C:\\b …"),
             ("\"open", "\"open"),
             ("", ""),
         ] {
             assert_eq!(program_of(command), told);
+        }
+    }
+
+    #[test]
+    fn lines_of_logs_end_before_secrets() {
+        for (text, wanted) in [
+            ("cmd: a.exe /password:x y", "cmd: a.exe /password …"),
+            ("net user adm geheim /add", "net user …"),
+            ("curl -u me:x http://y", "curl -u …"),
+            ("<AdministratorPassword><Value>x</Value>", "<AdministratorPassword …"),
+            ("ConvertTo-SecureString 'x' -AsPlainText", "ConvertTo-SecureString …"),
+            ("cannot set the password.", "cannot set the password."),
+        ] {
+            assert_eq!(up_to_secret(text), wanted);
+            assert_eq!(up_to_secret(wanted), wanted, "once is enough");
+        }
+        for same in [
+            "SYSPRP Package Microsoft.PasswordManager_1.0 was installed for a user, but not provisioned for all users.",
+            "SYSPRP Failed to remove apps for the current user: 0x80073cf2.",
+            "SYSPRP ActionPlatform::LaunchModule: Failure occurred while executing 'Sysprep_Generalize' from C:\\Windows\\x.dll; dwRet = 0x2",
+            "SYSPRP Tokenbroker: a keyboard, in-place, c:/users",
+            "",
+        ] {
+            assert_eq!(up_to_secret(same), same);
         }
     }
 

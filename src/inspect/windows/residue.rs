@@ -2,7 +2,7 @@
 
 use super::product::there;
 use super::registry::{Registry, known, optional, windows_path};
-use crate::bytes::{int_usize, is_zero, printable, read_vec, without_secrets};
+use crate::bytes::{int_usize, is_zero, printable, read_vec, up_to_secret, without_secrets};
 use crate::facts::{AnswerFileFacts, BitLockerFacts, Fact, FileFacts, HibernationFacts, PendingFacts, Unknown, WindowsNameFacts};
 use crate::fs::{Error, NodeKind, Tree};
 
@@ -98,7 +98,7 @@ fn hibernation_file(tree: &Tree) -> Result<Option<String>, Error> {
     ))
 }
 
-/// A text of a file, made printable and cut.
+/// A text of a file, made printable and cut, and told up to where a secret may begin.
 pub(super) fn excerpt(text: &str, most: usize) -> String {
-    printable(&without_secrets(text).chars().take(most).collect::<String>())
+    printable(&up_to_secret(&without_secrets(text)).chars().take(most).collect::<String>())
 }
