@@ -26,9 +26,12 @@ pub(super) fn ls(args: &LsArgs, common: &Common) -> anyhow::Result<Status> {
     let trees = Trees::new(inside, &args.reading)?;
     let (tree, path) = trees.holding(asked)?;
     let found = tree.find_link(&path).map_err(said)?.ok_or_else(|| anyhow!("there is no '{}'", printable(asked)))?;
-    // As `ls` does: a directory is opened, also through a symlink; anything else is listed itself.
+    // As `ls` does: a directory is opened, also through a symlink; anything else is listed itself, a link that leads nowhere too.
     let through = match found.node.kind {
-        NodeKind::Symlink => tree.find(&path).map_err(said)?.filter(|target| target.node.kind == NodeKind::Directory),
+        NodeKind::Symlink => match tree.find(&path) {
+            Err(Error::Unsupported(_)) => None,
+            target => target.map_err(said)?.filter(|target| target.node.kind == NodeKind::Directory),
+        },
         _ => None,
     };
     let found = through.unwrap_or(found);
@@ -198,7 +201,8 @@ fn unreadable(opened: &disks::Opened) -> anyhow::Error {
 struct Line {
     name: Vec<u8>,
     node: Node,
-    target: Option<Vec<u8>>,
+    /// Where a symlink leads, or why that has no path here.
+    target: Option<Result<Vec<u8>, String>>,
 }
 
 fn directory(found: &Found<'_>) -> anyhow::Result<Vec<Line>> {
@@ -224,7 +228,10 @@ fn line(fs: &dyn FileSystem, name: Vec<u8>, id: NodeId) -> anyhow::Result<Line> 
     let what = || format!("cannot read '{}'", printable(&String::from_utf8_lossy(&name)));
     let node = fs.node(id).map_err(said).with_context(what)?;
     let target = match node.kind {
-        NodeKind::Symlink => Some(fs.target(id).map_err(said).with_context(what)?),
+        NodeKind::Symlink => Some(match fs.target(id) {
+            Err(Error::Unsupported(why)) => Err(why),
+            target => Ok(target.map_err(said).with_context(what)?),
+        }),
         _ => None,
     };
     Ok(Line { name, node, target })
@@ -282,7 +289,11 @@ fn print_lines(lines: &[Line]) -> anyhow::Result<()> {
         let node = &line.node;
         let time = node.modified.map_or_else(|| "-".to_owned(), |time| rfc3339(time).replace('T', " ").replace('Z', ""));
         let name = printable(&String::from_utf8_lossy(&line.name));
-        let target = line.target.as_ref().map(|target| format!(" -> {}", printable(&String::from_utf8_lossy(target)))).unwrap_or_default();
+        let target = match &line.target {
+            Some(Ok(target)) => format!(" -> {}", printable(&String::from_utf8_lossy(target))),
+            Some(Err(why)) => format!(" -> ({})", printable(why)),
+            None => String::new(),
+        };
         writeln!(
             out,
             "{} {:>links$} {:>uid$} {:>gid$} {:>bytes$} {time:19} {name}{target}",
@@ -312,7 +323,7 @@ fn print_json(args: &LsArgs, found: &Found<'_>, lines: &[Line]) -> anyhow::Resul
                 "links": node.links,
                 "modified": node.modified.map(rfc3339),
                 "device": node.device.map(|(major, minor)| json!({ "major": major, "minor": minor })),
-                "target": line.target.as_ref().map(|target| String::from_utf8_lossy(target)),
+                "target": line.target.as_ref().and_then(|target| target.as_ref().ok()).map(|target| String::from_utf8_lossy(target)),
             })
         })
         .collect();
