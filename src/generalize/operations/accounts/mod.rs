@@ -10,6 +10,7 @@ use crate::facts::{Fact, UserFacts};
 use crate::fs::Error;
 use crate::generalize::{Draft, Operation, Sample, System};
 use crate::rules::{people, sh};
+use std::collections::BTreeSet;
 
 pub(super) static ACCOUNTS: Operation = Operation {
     name: "accounts",
@@ -129,16 +130,15 @@ fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
             );
         }
     }
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for user in users.iter().filter(|user| user.person && !is_kept(system, user) && !goes(system, user)) {
         let opens = people::opens(user);
         if let Some(reason) = opens.reason() {
             return Err(Error::Damaged(format!("whether {} can log in is not known: {reason}", user.name)).at("/etc/passwd"));
         }
-        if seen.contains(&user.name.as_str()) {
+        if !seen.insert(&user.name) {
             continue;
         }
-        seen.push(&user.name);
         if opens != Fact::Known(true) {
             stays(system, draft, user);
             continue;
