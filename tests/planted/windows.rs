@@ -49,6 +49,8 @@ pub enum Change {
     Write(String, Vec<u8>),
     /// A file or directory of the Windows volume, removed.
     Remove(String),
+    /// A file of the Windows volume with a reparse point: its value; a directory where the path ends in `/`.
+    Link(String, Vec<u8>),
     /// A file of the EFI system partition, written into a directory that is there.
     WriteEsp(String, Vec<u8>),
     /// A file of the EFI system partition, removed.
@@ -191,6 +193,11 @@ pub fn write_healthy(state: State, path: &Path) -> bool {
     base().map(|base| base.make(state, &[], path)).is_some()
 }
 
+/// Writes the healthy disk of a state with changes; `false` without the tools.
+pub fn write_changed(state: State, changes: &[Change], path: &Path) -> bool {
+    base().map(|base| base.make(state, changes, path)).is_some()
+}
+
 /// A healthy disk's facts; `None` without the tools.
 pub fn healthy_facts(state: State) -> Option<DiskFacts> {
     let base = base()?;
@@ -330,7 +337,7 @@ impl Base {
         let ntfs = work.path().join("ntfs");
         copy(&self.of(state, "ntfs"), &File::create(&ntfs).unwrap(), 0);
         File::options().write(true).open(&ntfs).unwrap().set_len(NTFS_SIZE).unwrap();
-        let of_volume = |change: &&Change| matches!(change, Change::Write(..) | Change::Remove(_));
+        let of_volume = |change: &&Change| matches!(change, Change::Write(..) | Change::Remove(_) | Change::Link(..));
         if changes.iter().any(|change| of_volume(&change)) || HIVES.iter().any(|hive| touched.contains(hive)) {
             let volume = Mounted::new(&ntfs, &work.path().join("mounted"), "rw").unwrap();
             for hive in HIVES.iter().filter(|hive| touched.contains(*hive)) {
@@ -341,6 +348,7 @@ impl Base {
                     Change::Write(path, content) => put(&volume.at, path, content),
                     Change::Remove(path) if volume.at.join(path).is_dir() => fs::remove_dir_all(volume.at.join(path)).unwrap(),
                     Change::Remove(path) => fs::remove_file(volume.at.join(path)).unwrap(),
+                    Change::Link(path, value) => link(&volume.at, path, value),
                     _ => {}
                 }
             }
@@ -383,6 +391,24 @@ fn make_esp(image: &Path, store: &Path) {
         run("mcopy", &["-i", utf8(image), utf8(&loader), &format!("::/{path}")]);
     }
     run("mcopy", &["-i", utf8(image), utf8(store), "::/EFI/Microsoft/Boot/BCD"]);
+}
+
+/// Puts a reparse point in place of what is there.
+fn link(root: &Path, path: &str, value: &[u8]) {
+    let place = root.join(path.trim_end_matches('/'));
+    match fs::symlink_metadata(&place) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(&place).unwrap(),
+        Ok(_) => fs::remove_file(&place).unwrap(),
+        Err(_) => {}
+    }
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    if path.ends_with('/') {
+        fs::create_dir(&place).unwrap();
+    } else {
+        fs::write(&place, "").unwrap();
+    }
+    let value = value.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+    run("setfattr", &["-h", "-n", "system.ntfs_reparse_data", "-v", &value, utf8(&place)]);
 }
 
 fn put(root: &Path, path: &str, content: &[u8]) {

@@ -23,17 +23,29 @@
 mod linux;
 #[path = "../planted/linux_healthy.rs"]
 mod linux_healthy;
+#[path = "../support/ntfs_3g.rs"]
+mod ntfs_3g;
 #[path = "../planted/ready.rs"]
 mod ready;
+#[path = "../planted/registry.rs"]
+mod registry;
 #[path = "../samples/vhd.rs"]
 mod sample;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../planted/windows.rs"]
+mod windows;
+#[path = "../planted/windows_healthy.rs"]
+mod windows_healthy;
 
 mod config;
 mod every;
+mod fat;
 mod guests;
+mod in_windows;
 mod outputs;
 mod parents;
 mod reports;
 mod secrets;
+mod windows_links;
+mod words;

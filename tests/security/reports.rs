@@ -10,14 +10,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What a terminal, a pipeline, a parser or a shell would act on.
-const EVIL: &str = "\x1b[2J\x1b]52;c;aGk=\x07\r\u{202e}gpj\u{2028}\u{200b}\u{ad}\u{9b}31m\u{7f} ]]></testcase><script>&amp;&x; \"; rm -rf / \
+pub const EVIL: &str = "\x1b[2J\x1b]52;c;aGk=\x07\r\u{202e}gpj\u{2028}\u{200b}\u{ad}\u{9b}31m\u{7f} ]]></testcase><script>&amp;&x; \"; rm -rf / \
                     $(touch pwned) `touch pwned` 'q ##vso[task.setvariable variable=PATH]x ##[add-mask]y ::error::z ##\u{200b}vso[x]";
 
 /// The same for a file's name on the host, where there is less room.
 const EVIL_NAME: &str = "-\x1b[2J\x07\r\n\u{202e}\u{9b}31m::error::e ##vso[task.x]##[x] ]]><b>\"&'$(touch pwned)`touch pwned`.vhd";
 
 /// For places in which colons or white space part the fields.
-fn tight(text: &str) -> String {
+pub fn tight(text: &str) -> String {
     text.replace([' ', '\r', '\n', '\u{2028}'], "").replace(':', "\u{202e}").replace(',', "")
 }
 
@@ -103,7 +103,7 @@ fn can_be_typed(said: &Said, dir: &Path) -> usize {
     typed
 }
 
-fn all_hold(all: &[Said], dir: &Path) -> usize {
+pub fn all_hold(all: &[Said], dir: &Path) -> usize {
     let mut typed = 0;
     for said in all {
         holds(said);
@@ -122,16 +122,23 @@ fn disk() -> Disk {
     label[4086..].copy_from_slice(b"SWAPSPACE2");
     let disk = Disk::blank(24 * MIB).gpt(&[(LINUX_DATA, 2048, 8192), (LINUX_DATA, 10_240, 8192)]).put(MIB, label);
     let mut bytes = disk.bytes();
-    // The array of entries twice, and the headers that have its checksum.
+    name_partitions(
+        &mut bytes,
+        &[
+            EVIL.encode_utf16().collect(),
+            // Half of a pair, alone and the wrong way around.
+            [0xd83d, 0x41, 0xdc00, 0xd800, 0x202e, 0x9b].into_iter().chain("##vso[task.x]y ::error::z".encode_utf16()).collect(),
+        ],
+    );
+    Disk::blank(24 * MIB).put(0, bytes)
+}
+
+/// Gives the partitions of a GPT names of up to 36 units, both arrays and all checksums made right again.
+pub fn name_partitions(bytes: &mut [u8], names: &[Vec<u16>]) {
     let end = bytes.len();
-    let names: [Vec<u16>; 2] = [
-        EVIL.encode_utf16().take(36).collect(),
-        // Half of a pair, alone and the wrong way around.
-        [0xd83d, 0x41, 0xdc00, 0xd800, 0x202e, 0x9b].into_iter().chain("##vso[task.x]y ::error::z".encode_utf16()).take(36).collect(),
-    ];
     for array in [1024, end - 33 * 512] {
         for (number, name) in names.iter().enumerate() {
-            let name: Vec<u8> = name.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+            let name: Vec<u8> = name.iter().take(36).flat_map(|unit| unit.to_le_bytes()).collect();
             bytes[array + number * 128 + 56..][..72].fill(0);
             bytes[array + number * 128 + 56..][..name.len()].copy_from_slice(&name);
         }
@@ -143,7 +150,6 @@ fn disk() -> Disk {
         let own = crc32fast::hash(&bytes[header..header + 92]);
         bytes[header + 16..][..4].copy_from_slice(&own.to_le_bytes());
     }
-    Disk::blank(24 * MIB).put(0, bytes)
 }
 
 #[test]

@@ -105,7 +105,7 @@ const PARAMETERS: &str = "ds=nocloud;s=http://me:{}@x/;password={} cifspass={} r
                           url=https://a.blob.core.windows.net/c?sv=1&sig={} systemd.set_credential=passwd.plaintext-password.root:{}";
 
 /// The text with a secret of its own in each place.
-fn filled(text: &str, next: &mut usize) -> String {
+pub fn filled(text: &str, next: &mut usize) -> String {
     let mut pieces = text.split("{}");
     let mut out = pieces.next().unwrap().to_owned();
     for piece in pieces {
@@ -142,7 +142,7 @@ fn laden(files: &[(&'static str, &str)]) -> (Guest, Vec<String>) {
 }
 
 /// Secrets that are said, by place.
-fn said(all: &[Said], places: &[String]) -> Vec<String> {
+pub fn said(all: &[Said], places: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for one in all {
         let text = String::from_utf8_lossy(&one.bytes);
