@@ -3,7 +3,8 @@
 use super::args::PrepareArgs;
 use super::disks::{self, Opened, shown};
 use crate::bytes::host::{self, is_missing};
-use crate::container::OpenError;
+use crate::bytes::{Guid, ReadError};
+use crate::container::{Container, OpenError};
 use crate::prepare::staged::Staged;
 use crate::prepare::{Identity, MANIFEST, Plan, SUMS};
 use anyhow::Context;
@@ -108,6 +109,15 @@ pub(super) fn image_name(path: &Path) -> String {
     if name.is_empty() { "disk".to_owned() } else { name.to_owned() }
 }
 
+/// The identity of a disk. One that is damaged at its start has findings that say so, and needs none; one that the host cannot read there
+/// is refused, since it would become another disk.
+fn identity(container: &Container, name: &str) -> Result<Identity, ReadError> {
+    match Identity::of(container, name) {
+        Err(error) if error.is_host() => Err(error),
+        found => Ok(found.unwrap_or(Identity { unique_id: Guid::NIL, timestamp: 0 })),
+    }
+}
+
 /// Opens the disks, and looks inside them together.
 pub(super) fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Candidate>> {
     let data = args.asking.data.iter().map(|disk| (&disk.path, Some(disk.lun)));
@@ -120,9 +130,7 @@ pub(super) fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Can
                 // Without its parent there is nothing to judge as an image: that is trouble, not a verdict.
                 anyhow::bail!("cannot prepare '{}': {error}", shown(path));
             }
-            // A disk that is damaged at its start has findings that say so; it needs no identity.
-            let none = Identity { unique_id: crate::bytes::Guid::NIL, timestamp: 0 };
-            let identity = Identity::of(&opened.inspected.container, &name).unwrap_or(none);
+            let identity = identity(&opened.inspected.container, &name).with_context(|| format!("cannot read '{}'", shown(path)))?;
             Ok(Candidate { opened, lun, name, identity, plan: None })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -132,4 +140,39 @@ pub(super) fn open_all(args: &PrepareArgs, name: &str) -> anyhow::Result<Vec<Can
         disks::take_role(&mut one.opened, one.lun, &args.asking);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::{Bytes, Memory, ReadAt};
+    use crate::container::{ParentSearch, Source, open};
+    use std::sync::Arc;
+
+    /// A disk that cannot be read, and why.
+    #[derive(Debug)]
+    struct Unreadable(fn() -> ReadError);
+
+    impl ReadAt for Unreadable {
+        fn size(&self) -> u64 {
+            1 << 20
+        }
+
+        fn read_at(&self, _offset: u64, _buf: &mut [u8]) -> Result<(), ReadError> {
+            Err((self.0)())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_the_host_cannot_read_gets_no_other_identity() {
+        let file: Bytes = Arc::new(Memory(vec![7; 1 << 20]));
+        let (path, search) = (Path::new("disk.raw"), ParentSearch::default());
+        let container = || open(&Source { file: &file, path, search: &search }).unwrap();
+        assert!(!identity(&container(), "disk.vhd").unwrap().unique_id.is_nil());
+        let broken = |why| Container { disk: Ok(Arc::new(Unreadable(why))), ..container() };
+        let host = identity(&broken(|| ReadError::host(0, 65_536, std::io::Error::from_raw_os_error(5))), "disk.vhd");
+        assert!(host.unwrap_err().is_host());
+        let damaged = identity(&broken(|| ReadError::Unsupported("damaged".to_owned())), "disk.vhd");
+        assert!(damaged.unwrap().unique_id.is_nil());
+    }
 }
