@@ -23,7 +23,7 @@ pub enum WriteError {
     #[error(transparent)]
     Host(#[from] io::Error),
     /// What was written could not be read again.
-    #[error("what was written cannot be read again: {0}")]
+    #[error("what was written cannot be read again")]
     Reread(#[from] ReadError),
     /// What was written is not what was planned.
     #[error("what was written reads back differently from what was planned ({0}); nothing was published. Check this machine's storage")]

@@ -18,10 +18,10 @@ pub enum CannotBuild {
     #[error("the disk cannot be read: {0}")]
     NoDisk(String),
     /// The partition table cannot be rebuilt.
-    #[error("the GPT cannot be rebuilt: {0}")]
+    #[error("the GPT cannot be rebuilt")]
     Gpt(#[from] CannotRebuild),
     /// Two patches collide, which only a bug of ours can cause.
-    #[error("the planned changes contradict each other: {0}")]
+    #[error("the planned changes contradict each other")]
     Overlay(#[from] OverlayError),
     /// The source cannot be read.
     #[error(transparent)]

@@ -156,7 +156,7 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum BadManifest {
     /// Not JSON, or not of this shape.
-    #[error("it is not a manifest of vhdkit: {0}")]
+    #[error("it is not a manifest of vhdkit")]
     Json(#[from] serde_json::Error),
     /// Written by a later version.
     #[error("its schema version is {0}; this version reads {SCHEMA_VERSION}")]
