@@ -144,7 +144,9 @@ impl Changes {
             let Ok(disk) = &candidate.opened.inspected.container.disk else { return Ok(()) };
             disks.push(self.of(place).over(disk.clone()).context("the changes contradict each other")?);
         }
-        self.trimmed = trim::find(&self.regions(candidates), &disks).context("cannot tell what is free")?;
+        let names: Vec<String> = candidates.iter().map(|candidate| format!("'{}'", shown(&candidate.opened.path))).collect();
+        let fail = || format!("cannot tell what is free on {}", names.join(", "));
+        self.trimmed = trim::find(&self.regions(candidates), &disks).with_context(fail)?;
         self.disks.resize(candidates.len(), Changed::default());
         for (place, changed) in self.disks.iter_mut().enumerate() {
             let mut bytes = 0_u64;
@@ -152,7 +154,7 @@ impl Changes {
                 let Ok(free) = &trimmed.free else { continue };
                 let own: Vec<(usize, Range<u64>)> = free.iter().filter(|(disk, _)| *disk == place).cloned().collect();
                 // Of a volume over several disks it is not known how much was on which.
-                let dropped = if own.len() == free.len() { trimmed.dropped_bytes } else { trim::count(&own, &disks)? };
+                let dropped = if own.len() == free.len() { trimmed.dropped_bytes } else { trim::count(&own, &disks).with_context(fail)? };
                 bytes = bytes.saturating_add(if own.is_empty() { 0 } else { dropped });
                 changed.holes.extend(own.into_iter().map(|(_, range)| range));
             }
