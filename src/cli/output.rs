@@ -157,7 +157,11 @@ pub(super) fn refuse_sources<'a>(files: &[ReportFile], sources: impl Iterator<It
     for file in files {
         let fail = || format!("cannot write the report '{}'", shown(&file.path));
         let dir = directory(&file.path);
-        anyhow::ensure!(dir.is_dir(), "{}: there is no directory '{}'", fail(), shown(dir));
+        let is_dir = match std::fs::metadata(dir) {
+            Err(error) if is_missing(&error) => false,
+            there => there.with_context(|| format!("{}: cannot look at '{}'", fail(), shown(dir)))?.is_dir(),
+        };
+        anyhow::ensure!(is_dir, "{}: there is no directory '{}'", fail(), shown(dir));
         // A file that is not there yet is known by its directory's real path.
         let own = match (identity(&file.path).with_context(fail)?, file.path.file_name()) {
             (FileId::Path(_), Some(name)) => FileId::Path(std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()).join(name)),
