@@ -37,6 +37,22 @@ use std::io;
 /// Whatever keeps it from being done: status 2. A broken pipe is one too, and no failure ([`is_broken_pipe`]).
 pub fn run(cli: &Cli) -> anyhow::Result<Status> {
     interrupt::install()?;
+    let ended = command(cli);
+    let left = crate::prepare::take_left();
+    let left = left.iter().map(|path| format!("'{}' could not be removed again", disks::shown(path)));
+    match ended {
+        Err(error) if !is_broken_pipe(&error) => {
+            let all: Vec<String> = std::iter::once(format!("{error:#}")).chain(left).collect();
+            Err(if all.len() == 1 { error } else { anyhow::Error::msg(all.join("; ")) })
+        }
+        other => {
+            left.for_each(|text| output::complain(&text));
+            other
+        }
+    }
+}
+
+fn command(cli: &Cli) -> anyhow::Result<Status> {
     let common = &cli.common;
     match &cli.command {
         Command::Inspect(args) => inspect::run(args, common),

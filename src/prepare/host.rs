@@ -1,5 +1,6 @@
 //! What [`staged`](super::staged) asks of the host, and every platform answers in its own way.
 
+use super::left;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -30,10 +31,7 @@ impl Made {
 
     /// Removes them again, unless someone put something in.
     pub(super) fn undo(self) {
-        for dir in self.0.iter().rev() {
-            // One that stays is empty or not ours any more; the failure that led here is what the user must hear of.
-            fs::remove_dir(dir).ok();
-        }
+        self.0.iter().rev().for_each(|dir| left::remove_directory_or_note(dir));
     }
 
     /// Flushes the entry in `dir`, and the entries of the directories that were made.
@@ -116,11 +114,11 @@ fn umask() -> rustix::fs::Mode {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{link, reopen, unnamed_file};
+pub(super) use linux::{link, name_new, reopen, unnamed_file};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{File, OsStr, Path, fs, io};
+    use super::{File, OsStr, Path, fs, io, left};
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
     use rustix::io::Errno;
     use std::os::fd::AsRawFd;
@@ -154,6 +152,7 @@ mod linux {
     /// A name that is taken can only be replaced by renaming, so the file then gets a hidden name first; a kill between the two
     /// leaves that, whole and verified.
     pub(in crate::prepare) fn link(file: &File, dir: &Path, name: &OsStr, prefix: &str, overwrite: bool) -> io::Result<()> {
+        let path = dir;
         // Held open, so that the directory is one and the same from here on, whatever happens to its path.
         let dir = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let link_as = |name: &OsStr| rustix::fs::linkat(CWD, through_proc(file), &dir, name, AtFlags::SYMLINK_FOLLOW);
@@ -172,10 +171,23 @@ mod linux {
             }
         };
         rustix::fs::renameat(&dir, &hidden, &dir, name).map_err(|error| {
-            // Should even this fail, the first error is the one to tell.
-            rustix::fs::unlinkat(&dir, &hidden, AtFlags::empty()).ok();
+            if rustix::fs::unlinkat(&dir, &hidden, AtFlags::empty()).is_err() {
+                left::note(&path.join(&hidden));
+            }
             error.into()
         })
+    }
+
+    /// Gives a file that has a name another one, if that is free.
+    pub(in crate::prepare) fn name_new(from: &Path, to: &Path) -> io::Result<()> {
+        use rustix::fs::{RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // The file system has no such renames; but links do not replace either.
+            Err(Errno::NOSYS | Errno::INVAL) => rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?,
+            other => return Ok(other?),
+        }
+        left::remove_or_note(from);
+        Ok(())
     }
 }
 
@@ -187,6 +199,17 @@ pub(super) fn unnamed_file(_dir: &Path) -> io::Result<Option<File>> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn reopen(file: &File) -> io::Result<File> {
     file.try_clone()
+}
+
+/// Gives a file that has a name another one, if that is free.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn name_new(from: &Path, to: &Path) -> io::Result<()> {
+    let file = tempfile::TempPath::try_from_path(from)?;
+    // Whoever made it removes it.
+    file.persist_noclobber(to).map_err(|failed| {
+        failed.path.keep().ok();
+        failed.error
+    })
 }
 
 #[cfg(not(target_os = "linux"))]

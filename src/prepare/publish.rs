@@ -6,9 +6,9 @@
 //! without a finished image: some of the new files, whole, and those of the earlier image under their hidden names.
 
 use super::host::Made;
+use super::left;
 use super::staged::{Published, Verified};
 use crate::bytes::host::is_missing;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -95,7 +95,7 @@ impl Set<'_> {
             .map(|number| self.dir.join(format!("{EARLIER}{}-{number}-{name}", std::process::id())))
             .find(|hidden| hidden.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound))
             .ok_or_else(|| fail(io::Error::other("every hidden name is taken")))?;
-        fs::rename(&path, &hidden).map_err(fail)?;
+        left::rename(&path, &hidden).map_err(fail)?;
         self.aside.push((hidden, path));
         Ok(())
     }
@@ -110,15 +110,13 @@ impl Set<'_> {
 
     /// Removes what waited; what could not be removed.
     fn forget_earlier(self) -> Vec<PathBuf> {
-        self.aside.into_iter().map(|(hidden, _)| hidden).filter(|hidden| fs::remove_file(hidden).is_err()).collect()
+        self.aside.into_iter().map(|(hidden, _)| hidden).filter(|hidden| left::remove(hidden).is_err()).collect()
     }
 
     /// Takes all names back; earlier files that could not be put back, and new ones that could not be removed.
     fn undo(self) -> (Vec<(PathBuf, PathBuf)>, Vec<PathBuf>) {
-        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        let stays = |path: &PathBuf| fs::remove_file(path).is_err_and(|error| !gone(&error));
-        let stuck = self.named.into_iter().rev().filter(stays).collect();
-        let back = |(hidden, path): &(PathBuf, PathBuf)| path.symlink_metadata().is_ok() || fs::rename(hidden, path).is_err();
+        let stuck = self.named.into_iter().rev().filter(|path| left::remove(path).is_err()).collect();
+        let back = |(hidden, path): &(PathBuf, PathBuf)| path.symlink_metadata().is_ok() || left::rename(hidden, path).is_err();
         let left = self.aside.into_iter().rev().filter(back).collect();
         for made in self.made.into_iter().rev() {
             made.undo();
@@ -131,6 +129,7 @@ impl Set<'_> {
 mod tests {
     use super::super::execute::stage_text;
     use super::*;
+    use std::fs;
 
     fn listing(dir: &Path) -> Vec<(String, String)> {
         let mut all: Vec<(String, String)> = fs::read_dir(dir)

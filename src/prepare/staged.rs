@@ -11,12 +11,12 @@
 //! replace an existing file, even one that appeared a moment before, unless replacing was asked for.
 
 use super::host::{self, Made};
+use super::left;
 use crate::bytes::host::is_missing;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use tempfile::NamedTempFile;
 
 /// Start of the names of hidden neighbours.
 const PREFIX: &str = ".vhdkit-";
@@ -41,7 +41,46 @@ pub struct Verified(Staged);
 #[derive(Debug)]
 enum Body {
     Unnamed(File),
-    Neighbour(NamedTempFile),
+    Neighbour(Neighbour),
+}
+
+/// A file under a hidden name, which is removed when this is dropped.
+#[derive(Debug)]
+struct Neighbour {
+    file: File,
+    path: PathBuf,
+    /// It has its final name, or is removed already.
+    settled: bool,
+}
+
+impl Neighbour {
+    fn new(home: &Path) -> io::Result<Self> {
+        let (file, path) = tempfile::Builder::new().prefix(PREFIX).tempfile_in(home)?.keep().map_err(|failed| failed.error)?;
+        Ok(Self { file, path, settled: false })
+    }
+
+    fn give_name(mut self, to: &Path, overwrite: bool) -> io::Result<()> {
+        if overwrite {
+            std::fs::rename(&self.path, to)?;
+        } else {
+            host::name_new(&self.path, to)?;
+        }
+        self.settled = true;
+        Ok(())
+    }
+
+    fn discard(mut self) -> io::Result<()> {
+        self.settled = true;
+        left::remove(&self.path).map_err(|error| at(&format!("cannot remove '{}' again", self.path.display()), error))
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        if !self.settled {
+            left::remove_or_note(&self.path);
+        }
+    }
 }
 
 impl Staged {
@@ -58,7 +97,7 @@ impl Staged {
         let fail = |error| at(&format!("cannot create a file in '{}'", home.display()), error);
         let body = match host::unnamed_file(home).map_err(fail)? {
             Some(file) => Body::Unnamed(file),
-            None => Body::Neighbour(tempfile::Builder::new().prefix(PREFIX).tempfile_in(home).map_err(fail)?),
+            None => Body::Neighbour(Neighbour::new(home).map_err(fail)?),
         };
         Ok(Self { body, overwrite, home: home.to_owned() })
     }
@@ -70,7 +109,7 @@ impl Staged {
     pub fn file(&self) -> &File {
         match &self.body {
             Body::Unnamed(file) => file,
-            Body::Neighbour(file) => file.as_file(),
+            Body::Neighbour(Neighbour { file, .. }) => file,
         }
     }
 
@@ -88,10 +127,7 @@ impl Staged {
     pub fn discard(self) -> io::Result<()> {
         match self.body {
             Body::Unnamed(_) => Ok(()),
-            Body::Neighbour(file) => {
-                let path = file.path().to_owned();
-                file.close().map_err(|error| at(&format!("cannot remove '{}' again", path.display()), error))
-            }
+            Body::Neighbour(file) => file.discard(),
         }
     }
 
@@ -115,7 +151,7 @@ impl Sealed {
     pub fn reopen(&self) -> io::Result<File> {
         match &self.0.body {
             Body::Unnamed(file) => host::reopen(file),
-            Body::Neighbour(file) => File::open(file.path()),
+            Body::Neighbour(Neighbour { path, .. }) => File::open(path),
         }
         .map_err(|error| at("cannot reopen the output to verify it", error))
     }
@@ -163,15 +199,14 @@ impl Verified {
         refuse_links(dir, &home)?;
         host::open_up(match &body {
             Body::Unnamed(file) => file,
-            Body::Neighbour(file) => file.as_file(),
+            Body::Neighbour(Neighbour { file, .. }) => file,
         })
         .map_err(|error| at(&format!("cannot set the mode of what is to become '{}'", path.display()), error))?;
 
         let made = Made::directories(dir).map_err(|error| at(&format!("cannot make the directory '{}'", dir.display()), error))?;
         let named = match body {
             Body::Unnamed(file) => host::link(&file, dir, name, PREFIX, overwrite),
-            Body::Neighbour(file) if overwrite => file.persist(&path).map(drop).map_err(|failed| failed.error),
-            Body::Neighbour(file) => file.persist_noclobber(&path).map(drop).map_err(|failed| failed.error),
+            Body::Neighbour(file) => file.give_name(&path, overwrite),
         };
         match named {
             Ok(()) => Ok(Published { path, made }),
@@ -252,7 +287,7 @@ mod tests {
             }
             staged
         } else {
-            let body = Body::Neighbour(tempfile::Builder::new().prefix(PREFIX).tempfile_in(existing(dir)).unwrap());
+            let body = Body::Neighbour(Neighbour::new(existing(dir)).unwrap());
             Staged { body, overwrite, home: existing(dir).to_owned() }
         }
     }
