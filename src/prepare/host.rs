@@ -16,11 +16,18 @@ impl Made {
         let mut made = Self(Vec::new());
         let mut missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
         while let Some(next) = missing.pop() {
-            match make(next) {
-                Ok(()) => made.0.push(next.to_owned()),
+            let absent = next.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            let Err(error) = make(next) else {
+                made.0.push(next.to_owned());
+                continue;
+            };
+            let exists = error.kind() == io::ErrorKind::AlreadyExists;
+            match fs::metadata(next) {
                 // Someone else made it just now.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && next.is_dir() => {}
-                Err(error) => {
+                Ok(there) if there.is_dir() && exists => {}
+                // It was made all the same, and only the answer was lost.
+                Ok(there) if there.is_dir() && absent => made.0.push(next.to_owned()),
+                _ => {
                     made.undo();
                     return Err(error);
                 }
@@ -155,9 +162,19 @@ mod linux {
         let path = dir;
         // Held open, so that the directory is one and the same from here on, whatever happens to its path.
         let dir = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let link_as = |name: &OsStr| rustix::fs::linkat(CWD, through_proc(file), &dir, name, AtFlags::SYMLINK_FOLLOW);
+        let is_ours = |name: &OsStr| {
+            let there = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
+            let own = rustix::fs::fstat(file);
+            matches!((there, own), (Ok(there), Ok(own)) if (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino))
+        };
+        // A server may have made the link and lost the answer: link(2), "BUGS".
+        let link_as = |name: &OsStr| {
+            let linked = rustix::fs::linkat(CWD, through_proc(file), &dir, name, AtFlags::SYMLINK_FOLLOW);
+            linked.or_else(|error| if is_ours(name) { Ok(()) } else { Err(error) })
+        };
         match link_as(name) {
             Err(Errno::EXIST) if overwrite => {}
+            Err(error) if lacks(error) => return Err(no_links(error)),
             other => return Ok(other?),
         }
         let mut number = 0_u32;
@@ -170,21 +187,41 @@ mod linux {
                 Err(error) => return Err(error.into()),
             }
         };
-        rustix::fs::renameat(&dir, &hidden, &dir, name).map_err(|error| {
-            if rustix::fs::unlinkat(&dir, &hidden, AtFlags::empty()).is_err() {
+        let gone = |name: &str| matches!(rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
+        rustix::fs::renameat(&dir, &hidden, &dir, name).or_else(|error| {
+            if gone(&hidden) && is_ours(name) {
+                return Ok(());
+            }
+            if rustix::fs::unlinkat(&dir, &hidden, AtFlags::empty()).is_err() && !gone(&hidden) {
                 left::note(&path.join(&hidden));
             }
-            error.into()
+            Err(error.into())
         })
     }
 
+    /// Whether an error of a link says that there are none; EPERM does (link(2)).
+    fn lacks(error: Errno) -> bool {
+        matches!(error, Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
+    }
+
+    fn no_links(error: Errno) -> io::Error {
+        let reason = io::Error::from(error);
+        io::Error::new(reason.kind(), format!("its file system makes no hard links here, and an output gets its name by one: {reason}"))
+    }
+
     /// Gives a file that has a name another one, if that is free.
-    pub(in crate::prepare) fn name_new(from: &Path, to: &Path) -> io::Result<()> {
+    pub(in crate::prepare) fn name_new(from: &Path, file: &File, to: &Path) -> io::Result<()> {
         use rustix::fs::{RenameFlags, renameat_with};
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        let named = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
             // The file system has no such renames; but links do not replace either.
-            Err(Errno::NOSYS | Errno::INVAL) => rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?,
-            other => return Ok(other?),
+            Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty()),
+            other => other,
+        };
+        match named {
+            Err(_) if left::is_name_of(to, file) => {}
+            Err(error) if lacks(error) => return Err(no_links(error)),
+            other => other?,
         }
         left::remove_or_note(from);
         Ok(())
@@ -203,7 +240,7 @@ pub(super) fn reopen(file: &File) -> io::Result<File> {
 
 /// Gives a file that has a name another one, if that is free.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn name_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn name_new(from: &Path, _file: &File, to: &Path) -> io::Result<()> {
     let file = tempfile::TempPath::try_from_path(from)?;
     // Whoever made it removes it.
     file.persist_noclobber(to).map_err(|failed| {

@@ -4,7 +4,7 @@
 //! "BUGS"). So what an error means is looked up where it can be. What could not be removed is remembered for the process, so that whoever
 //! tells of the failure tells of this too, whichever value was dropped at the time.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -57,6 +57,26 @@ fn is_gone(path: &Path) -> bool {
     path.symlink_metadata().is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }
 
+/// Whether this name is that of the open file.
+pub(super) fn is_name_of(path: &Path, file: &File) -> bool {
+    match (path.symlink_metadata(), file.metadata()) {
+        (Ok(there), Ok(own)) => is_same(&there, &own),
+        _ => false,
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Other platforms do not tell; there an error is taken at its word.
+#[cfg(not(unix))]
+fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
+    false
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -86,5 +106,19 @@ mod tests {
         let own = |all: Vec<PathBuf>| all.into_iter().filter(|path| path.starts_with(home.path())).collect::<Vec<_>>();
         assert_eq!(own(take_left()), [dir, file]);
         assert_eq!(own(take_left()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_name_is_that_of_one_file() {
+        let home = tempfile::tempdir().unwrap();
+        let (one, other) = (home.path().join("one"), home.path().join("other"));
+        fs::write(&one, "").unwrap();
+        fs::write(&other, "").unwrap();
+        let file = File::open(&one).unwrap();
+        assert!(is_name_of(&one, &file) && !is_name_of(&other, &file) && !is_name_of(&home.path().join("none"), &file));
+        fs::hard_link(&one, home.path().join("second")).unwrap();
+        assert!(is_name_of(&home.path().join("second"), &file));
+        std::os::unix::fs::symlink(&one, home.path().join("link")).unwrap();
+        assert!(!is_name_of(&home.path().join("link"), &file));
     }
 }

@@ -61,9 +61,11 @@ impl Neighbour {
 
     fn give_name(mut self, to: &Path, overwrite: bool) -> io::Result<()> {
         if overwrite {
-            std::fs::rename(&self.path, to)?;
+            // A server may have done it and lost the answer: rename(2), "BUGS".
+            let done = || self.path.symlink_metadata().is_err() && left::is_name_of(to, &self.file);
+            std::fs::rename(&self.path, to).or_else(|error| if done() { Ok(()) } else { Err(error) })?;
         } else {
-            host::name_new(&self.path, to)?;
+            host::name_new(&self.path, &self.file, to)?;
         }
         self.settled = true;
         Ok(())
