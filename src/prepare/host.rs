@@ -27,6 +27,11 @@ impl Made {
                 Ok(there) if there.is_dir() && exists => {}
                 // It was made all the same, and only the answer was lost.
                 Ok(there) if there.is_dir() && absent => made.0.push(next.to_owned()),
+                // That something exists says little where it cannot be looked at.
+                Err(look) if exists && look.kind() != io::ErrorKind::NotFound => {
+                    made.undo();
+                    return Err(look);
+                }
                 _ => {
                     made.undo();
                     return Err(error);

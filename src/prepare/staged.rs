@@ -95,7 +95,7 @@ impl Staged {
     ///
     /// The host's error, with the directory that would not take a file.
     pub fn new(dir: &Path, overwrite: bool) -> io::Result<Self> {
-        let home = existing(dir);
+        let home = existing(dir)?;
         let fail = |error| at(&format!("cannot create a file in '{}'", home.display()), error);
         let body = match host::unnamed_file(home).map_err(fail)? {
             Some(file) => Body::Unnamed(file),
@@ -231,14 +231,17 @@ pub(super) struct Published {
     pub(super) made: Made,
 }
 
-/// The directory, or the nearest above it that exists; one that cannot be looked at counts as existing, and fails when it is used.
-fn existing(dir: &Path) -> &Path {
-    let missing = |dir: &Path| match dir.symlink_metadata() {
-        Ok(_) => false,
-        Err(error) => is_missing(&error),
-    };
+/// The directory, or the nearest above it that exists.
+fn existing(dir: &Path) -> io::Result<&Path> {
     // The last ancestor of a relative path is the empty one.
-    dir.ancestors().find(|dir| !dir.as_os_str().is_empty() && !missing(dir)).unwrap_or(Path::new("."))
+    for dir in dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
+        match dir.symlink_metadata() {
+            Ok(_) => return Ok(dir),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(at(&format!("cannot look at '{}'", dir.display()), error)),
+        }
+    }
+    Ok(Path::new("."))
 }
 
 /// Refuses directories below `home` that are symbolic links: they were not there when the writing began, and whoever put them there
@@ -289,8 +292,8 @@ mod tests {
             }
             staged
         } else {
-            let body = Body::Neighbour(Neighbour::new(existing(dir)).unwrap());
-            Staged { body, overwrite, home: existing(dir).to_owned() }
+            let body = Body::Neighbour(Neighbour::new(existing(dir).unwrap()).unwrap());
+            Staged { body, overwrite, home: existing(dir).unwrap().to_owned() }
         }
     }
 
@@ -448,9 +451,9 @@ mod tests {
 
     #[test]
     fn a_relative_directory_starts_here() {
-        assert_eq!(existing(Path::new("not-there/at-all")), Path::new("."));
-        assert_eq!(existing(Path::new("")), Path::new("."));
-        assert_eq!(existing(Path::new("src/not-there")), Path::new("src"));
+        assert_eq!(existing(Path::new("not-there/at-all")).unwrap(), Path::new("."));
+        assert_eq!(existing(Path::new("")).unwrap(), Path::new("."));
+        assert_eq!(existing(Path::new("src/not-there")).unwrap(), Path::new("src"));
     }
 
     #[test]
