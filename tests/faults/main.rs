@@ -3,6 +3,7 @@
 //! - `within` lets the n-th read of a disk fail in process, and `truth` holds what is told then against what is told of the healthy disk;
 //!   `templates` does the same while a template is planned, made and trimmed.
 //! - `writes` and `reads` let the n-th system call of each kind fail around the binary, by `strace`.
+//! - `fuse` is a file system of our own, whose n-th request of each kind fails, in ways that no system call can be given from outside.
 //! - `space` has file systems, files and outputs without room; `ends` has signals, races and directories that do not keep still;
 //!   `surroundings` has clocks, locales, modes, names and a device that fails.
 //!
@@ -51,6 +52,8 @@ mod planted {
 }
 
 mod ends;
+#[cfg(target_os = "linux")]
+mod fuse;
 mod reads;
 mod space;
 mod strace;

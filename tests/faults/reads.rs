@@ -3,7 +3,7 @@
 use crate::full::full;
 use crate::fuzzing::Dice;
 use crate::strace::{self, Traced};
-use crate::support::{Disk, MIB, pattern, vhdkit};
+use crate::support::{Disk, MIB, Ran, pattern, vhdkit};
 use crate::writes::tree;
 use crate::{linux, linux_healthy, truth};
 use serde_json::Value;
@@ -26,28 +26,35 @@ fn hold(name: &str, args: &[&str], about: &Path, wrong: &mut Vec<String>) {
             let (ran, hit) = command.fail(&call, error, n);
             runs += u64::from(hit);
             let what = format!("{name}: {call} number {n} fails with {error}");
-            match ran.status {
-                Some(2) => {
-                    refused += 1;
-                    let names_it = ran.err.contains(about.file_name().unwrap().to_str().unwrap());
-                    if ran.err.lines().count() != 1 || !ran.err.starts_with("vhdkit: ") || !names_it {
-                        wrong.push(format!("{what}: says {:?}", ran.err));
-                    }
-                }
-                status @ Some(0 | 1) => match serde_json::from_str(&ran.out) {
-                    Err(error) => wrong.push(format!("{what}: {error} in {:?}, {:?}", ran.out, ran.err)),
-                    Ok(told) => {
-                        wrong.extend(truth::lies(&healthy, &told).into_iter().map(|lie| format!("{what}: {lie}")));
-                        if !ran.err.is_empty() {
-                            wrong.push(format!("{what}: status {status:?}, and says {:?}", ran.err));
-                        }
-                    }
-                },
-                status => wrong.push(format!("{what}: ended as {status:?}: {:?}", ran.err)),
-            }
+            refused += u64::from(judge(&what, &ran, &healthy, &[about.file_name().unwrap().to_str().unwrap()], wrong));
         }
     }
     eprintln!("{name:32} {runs} faults, {refused} refused");
+}
+
+/// Holds what is said of a source that could not be read against what is said of it when it can; whether it is refused. The error names
+/// one of the files.
+pub fn judge(what: &str, ran: &Ran, healthy: &Value, files: &[&str], wrong: &mut Vec<String>) -> bool {
+    match ran.status {
+        Some(2) => {
+            let names_it = files.iter().any(|file| ran.err.contains(file));
+            if ran.err.lines().count() != 1 || !ran.err.starts_with("vhdkit: ") || !names_it {
+                wrong.push(format!("{what}: says {:?}", ran.err));
+            }
+            return true;
+        }
+        status @ Some(0 | 1) => match serde_json::from_str(&ran.out) {
+            Err(error) => wrong.push(format!("{what}: {error} in {:?}, {:?}", ran.out, ran.err)),
+            Ok(told) => {
+                wrong.extend(truth::lies(healthy, &told).into_iter().map(|lie| format!("{what}: {lie}")));
+                if !ran.err.is_empty() {
+                    wrong.push(format!("{what}: status {status:?}, and says {:?}", ran.err));
+                }
+            }
+        },
+        status => wrong.push(format!("{what}: ended as {status:?}: {:?}", ran.err)),
+    }
+    false
 }
 
 fn words(path: &Path) -> &str {

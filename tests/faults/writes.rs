@@ -28,6 +28,67 @@ pub fn tree(dir: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
+/// Files by their digest, and directories.
+pub type Tree = BTreeMap<PathBuf, String>;
+
+/// What a command starts from, and what it makes of it.
+#[derive(Debug, Default)]
+pub struct Standing {
+    pub home: PathBuf,
+    /// What stands in the directory before a run, and after one that went well.
+    pub before: Tree,
+    pub after: Tree,
+    /// Whether each file stands for itself, and may tell of the fault.
+    pub apart: bool,
+}
+
+impl Standing {
+    /// Each file as before, as after, or a whole report that says what could not be read.
+    fn each(&self, now: &Tree) -> bool {
+        let good = |(path, sum): (&PathBuf, &String)| {
+            let text = || fs::read_to_string(path).unwrap();
+            self.before.get(path) == Some(sum) || self.after.get(path) == Some(sum) || truth::tells_of_a_fault(&text())
+        };
+        now.len() == self.after.len() && now.iter().all(good)
+    }
+
+    /// What was promised and is not so, after a run that found `now`.
+    pub fn violations(&self, now: &Tree, ran: &Ran, hit: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let lines: Vec<&str> = ran.err.lines().collect();
+        // What could not be removed, or put back, is told: after a failure all of it in one line, otherwise each in its own.
+        let failed = ran.status == Some(2);
+        let left: Vec<&PathBuf> =
+            now.keys().filter(|path| !self.before.contains_key(*path) && (failed || !self.after.contains_key(*path))).collect();
+        let named = |path: &Path| ran.err.contains(&format!("'{}'", path.display()));
+        let told = !left.is_empty() && (failed || lines.len() == left.len()) && left.iter().all(|path| named(path));
+        let stuck = |path: &Path| failed && ran.err.contains(" could not be ") && named(path);
+        let known = |tree: &Tree| {
+            told && now.iter().all(|(path, sum)| left.contains(&path) || tree.get(path) == Some(sum) || stuck(path))
+                && tree.keys().all(|path| now.contains_key(path) || stuck(path))
+        };
+        match ran.status {
+            Some(0) if lines.is_empty() && *now == self.after => {}
+            Some(0) if known(&self.after) => {}
+            Some(0) => wrong.push(format!("status 0, {lines:?}")),
+            Some(2) if hit => {
+                let names_it =
+                    ran.err.contains(self.home.to_str().unwrap()) || ran.err.contains("standard output") || ran.err.contains("thread");
+                if lines.len() != 1 || !ran.err.starts_with("vhdkit: ") || !names_it {
+                    wrong.push(format!("says {lines:?}"));
+                }
+            }
+            _ => wrong.push(format!("ended as {:?} and says {lines:?}{}", ran.status, ran.out)),
+        }
+        if *now != self.before && *now != self.after && !known(&self.after) && !known(&self.before) && !(self.apart && self.each(now)) {
+            let differ: Vec<&PathBuf> = now.iter().filter(|(path, sum)| self.after.get(*path) != Some(sum)).map(|(path, _)| path).collect();
+            let names: Vec<&PathBuf> = now.keys().collect();
+            wrong.push(format!("left {names:?}, of which {differ:?} are not as they should be; status {:?}, {lines:?}", ran.status));
+        }
+        wrong
+    }
+}
+
 /// A command that writes, and what it starts from.
 struct Scenario {
     name: &'static str,
@@ -35,11 +96,7 @@ struct Scenario {
     command: Traced,
     /// Puts things back as they were before a run.
     reset: Box<dyn Fn(&Path)>,
-    /// What stands in the directory before a run, and after one that went well.
-    before: BTreeMap<PathBuf, String>,
-    after: BTreeMap<PathBuf, String>,
-    /// Whether each file stands for itself, and may tell of the fault.
-    apart: bool,
+    standing: Standing,
     /// Calls that are let alone.
     skip: &'static [&'static str],
 }
@@ -50,8 +107,8 @@ impl Scenario {
         prepare(home.path());
         let at = |word: &str| word.replace("{}", home.path().to_str().unwrap());
         let command = Traced::new(args.iter().map(|word| at(word)));
-        let empty = BTreeMap::new;
-        Self { name, home, command, reset: Box::new(reset), before: empty(), after: empty(), apart: false, skip: &[] }
+        let standing = Standing { home: home.path().to_owned(), ..Standing::default() };
+        Self { name, home, command, reset: Box::new(reset), standing, skip: &[] }
     }
 
     fn home(&self) -> &Path {
@@ -61,11 +118,11 @@ impl Scenario {
     /// All calls, or a few of each kind; every violation in words.
     fn hold(mut self, wrong: &mut Vec<String>) {
         (self.reset)(self.home());
-        self.before = tree(self.home());
+        self.standing.before = tree(self.home());
         let (ran, counts) = self.command.count();
         assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{}: {ran:?}", self.name);
-        self.after = tree(self.home());
-        assert!(self.after.len() > self.before.len() || self.after != self.before, "{}: nothing was written", self.name);
+        self.standing.after = tree(self.home());
+        assert!(self.standing.after != self.standing.before, "{}: nothing was written", self.name);
         let mut dice = Dice(counts.values().sum());
         let (mut runs, mut hits, mut passed) = (0, 0, BTreeMap::<String, u64>::new());
         for (call, count) in counts {
@@ -87,7 +144,7 @@ impl Scenario {
                     if hit && ran.status == Some(0) {
                         *passed.entry(format!("{call} {error}")).or_default() += 1;
                     }
-                    for violation in self.violations(&ran, hit) {
+                    for violation in self.standing.violations(&tree(self.home()), &ran, hit) {
                         wrong.push(format!("{}: {call} number {n} fails with {error}: {violation}", self.name));
                     }
                 }
@@ -95,50 +152,9 @@ impl Scenario {
         }
         eprintln!("{:24} {runs} runs, {hits} with a fault; ended well all the same: {passed:?}", self.name);
     }
-
-    /// Each file as before, as after, or a whole report that says what could not be read.
-    fn each(&self, now: &BTreeMap<PathBuf, String>) -> bool {
-        let good = |(path, sum): (&PathBuf, &String)| {
-            let text = || fs::read_to_string(path).unwrap();
-            self.before.get(path) == Some(sum) || self.after.get(path) == Some(sum) || truth::tells_of_a_fault(&text())
-        };
-        now.len() == self.after.len() && now.iter().all(good)
-    }
-
-    fn violations(&self, ran: &Ran, hit: bool) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let now = tree(self.home());
-        let lines: Vec<&str> = ran.err.lines().collect();
-        // What could not be removed is told.
-        let left: Vec<&PathBuf> = now.keys().filter(|path| !self.before.contains_key(*path) && !self.after.contains_key(*path)).collect();
-        let told = !left.is_empty() && lines.len() == left.len() && left.iter().all(|path| ran.err.contains(path.to_str().unwrap()));
-        let known = |tree: &BTreeMap<PathBuf, String>| {
-            told && now.iter().all(|(path, sum)| left.contains(&path) || tree.get(path) == Some(sum))
-                && tree.keys().all(|path| now.contains_key(path))
-        };
-        match ran.status {
-            Some(0) if lines.is_empty() && now == self.after => {}
-            Some(0) if known(&self.after) => {}
-            Some(0) => wrong.push(format!("status 0, {lines:?}")),
-            Some(2) if hit => {
-                let names_it =
-                    ran.err.contains(self.home().to_str().unwrap()) || ran.err.contains("standard output") || ran.err.contains("thread");
-                if lines.len() != 1 || !ran.err.starts_with("vhdkit: ") || !names_it {
-                    wrong.push(format!("says {lines:?}"));
-                }
-            }
-            _ => wrong.push(format!("ended as {:?} and says {lines:?}{}", ran.status, ran.out)),
-        }
-        if now != self.before && now != self.after && !known(&self.after) && !known(&self.before) && !(self.apart && self.each(&now)) {
-            let differ: Vec<&PathBuf> = now.iter().filter(|(path, sum)| self.after.get(*path) != Some(sum)).map(|(path, _)| path).collect();
-            let names: Vec<&PathBuf> = now.keys().collect();
-            wrong.push(format!("left {names:?}, of which {differ:?} are not as they should be; status {:?}, {lines:?}", ran.status));
-        }
-        wrong
-    }
 }
 
-fn remove_out(home: &Path) {
+pub fn remove_out(home: &Path) {
     fs::remove_dir_all(home.join("out")).ok();
     for entry in fs::read_dir(home).unwrap().map(Result::unwrap) {
         if entry.file_name().to_string_lossy().starts_with('.') {
@@ -147,12 +163,12 @@ fn remove_out(home: &Path) {
     }
 }
 
-fn data_disk(home: &Path) {
+pub fn data_disk(home: &Path) {
     Disk::data(24 * MIB).put(6 * MIB, pattern(1, 300_000)).put(15 * MIB, pattern(2, 2 << 20)).write_dynamic(&home.join("data.vhd"));
 }
 
 /// An image of an earlier run under the same names, of another disk.
-fn earlier(home: &Path) {
+pub fn earlier(home: &Path) {
     remove_out(home);
     let old = home.join("old.vhd");
     if !old.exists() {
@@ -250,7 +266,8 @@ fn reports_are_written_whole_or_not_at_all() {
     ];
     let mut wrong = Vec::new();
     // What the file system says of holes is no part of the disk, and goes into reports.
-    let scenario = Scenario { apart: true, skip: &["lseek"], ..Scenario::new("reports", disk, &args, reset) };
+    let mut scenario = Scenario { skip: &["lseek"], ..Scenario::new("reports", disk, &args, reset) };
+    scenario.standing.apart = true;
     scenario.hold(&mut wrong);
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
