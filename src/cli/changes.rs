@@ -225,7 +225,7 @@ fn not_offline(error: &CannotApply) -> Option<String> {
         CannotApply::NotChanged { .. } | CannotApply::Change { error: Error::Unsupported(_), .. } => "",
         CannotApply::Change { error: Error::Full(_), .. } => "; free some space there",
         CannotApply::Change { error: Error::Protected(_), .. } => "; allow the change there (chattr -i, chattr -a)",
-        CannotApply::Change { .. } | CannotApply::Differs { .. } => return None,
+        CannotApply::Change { .. } | CannotApply::Host { .. } | CannotApply::Differs { .. } => return None,
     };
     Some(format!("{}{cure}", printable(&error.to_string())))
 }

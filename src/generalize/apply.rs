@@ -5,7 +5,7 @@ mod place;
 
 use super::verify::{Expected, Fault, verify};
 use super::{Create, Planned, Unlink, Write};
-use crate::bytes::{Bytes, GIB, Overlay, Scratch, int_u64};
+use crate::bytes::{Bytes, GIB, Guard, Overlay, Scratch, Watch, int_u64};
 use crate::fs::edit::{self, Editor, NewFile};
 use crate::fs::{self, FileSystem, Mount, Tree};
 use crate::inspect::Region;
@@ -49,6 +49,16 @@ pub enum CannotApply {
         kind: String,
         /// What failed, with the path.
         error: fs::Error,
+    },
+    /// The host could not read it: that says nothing of the file system.
+    #[error("{place} ({kind}) cannot be read: {what}")]
+    Host {
+        /// Where.
+        place: String,
+        /// blkid's name.
+        kind: String,
+        /// The host's own words.
+        what: String,
     },
     /// What was changed reads back otherwise than planned.
     #[error("{place} ({kind}) reads back otherwise than planned: {what}; nothing was written. Please report this")]
@@ -127,9 +137,21 @@ struct Share<'p> {
 
 impl Share<'_> {
     /// Makes the changes and checks them: the new bytes of the region, and what of them is changed.
+    ///
+    /// Writers and readers tell of a failing host in words of their own, so the reads below them are watched.
     fn change(&self, region: &Region, before: &dyn FileSystem, open: Open) -> Result<(Bytes, Runs), CannotApply> {
+        let watch = Watch::new(u64::MAX);
+        let base: Bytes = Arc::new(Guard::new(region.bytes.clone(), watch.clone()));
+        let changed = self.change_over(&base, region, before, open);
+        match watch.failure() {
+            Some(error) => Err(host(region, before, error.to_string())),
+            None => changed,
+        }
+    }
+
+    fn change_over(&self, base: &Bytes, region: &Region, before: &dyn FileSystem, open: Open) -> Result<(Bytes, Runs), CannotApply> {
         let kind = before.kind();
-        let scratch = Scratch::new(region.bytes.clone(), MOST);
+        let scratch = Scratch::new(base.clone(), MOST);
         let editor = match open(kind, scratch.clone()) {
             None => return Err(not_changed(region, no_writer(kind))),
             Some(Err(error)) => return Err(not_changed(region, error.to_string())),
@@ -139,7 +161,7 @@ impl Share<'_> {
         let runs = scratch.changes().map_err(|error| not_changed(region, error.to_string()))?;
         drop(scratch);
         let differs = |what: String| CannotApply::Differs { place: region.place.to_string(), kind: kind.to_owned(), what };
-        let mut overlay = Overlay::new(region.bytes.clone());
+        let mut overlay = Overlay::new(base.clone());
         for (at, run) in &runs {
             overlay.patch(*at, run.clone()).map_err(|error| differs(error.to_string()))?;
         }
@@ -153,6 +175,7 @@ impl Share<'_> {
         };
         verify(before, &*after, &Expected::new(&self.unlinks, &self.writes, &self.creates), &changed).map_err(|fault| match fault {
             Fault::Differs(what) => differs(what),
+            Fault::Host(what) => host(region, before, what),
             Fault::Unread(what) => not_changed(region, format!("{what}; so nobody can tell that all else stays as it is")),
         })?;
         Ok((bytes, runs))
@@ -190,6 +213,10 @@ fn path(names: &[Vec<u8>]) -> String {
 fn not_changed(region: &Region, why: String) -> CannotApply {
     let kind = region.opened().map_or("unknown", |fs| fs.kind()).to_owned();
     CannotApply::NotChanged { place: region.place.to_string(), kind, why }
+}
+
+fn host(region: &Region, fs: &dyn FileSystem, what: String) -> CannotApply {
+    CannotApply::Host { place: region.place.to_string(), kind: fs.kind().to_owned(), what }
 }
 
 /// What to do where there is no writer.

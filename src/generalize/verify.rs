@@ -30,6 +30,17 @@ pub(super) enum Fault {
     Differs(String),
     /// It cannot be told.
     Unread(String),
+    /// The host failed to read what would tell.
+    Host(String),
+}
+
+impl Fault {
+    fn unread(what: String, error: &Error) -> Self {
+        match error {
+            Error::Read(read) if read.is_host() => Self::Host(what),
+            _ => Self::Unread(what),
+        }
+    }
 }
 
 /// What is planned for one file system.
@@ -83,7 +94,7 @@ pub(super) fn verify(
         Ok(false) => return Err(Fault::Differs("it is not left in order".to_owned())),
         Err(error) => return Err(Fault::Differs(format!("whether it is left in order: {error}"))),
     }
-    let subvolumes = |fs: &dyn FileSystem| fs.subvolumes().map_err(|error| Fault::Unread(format!("subvolumes: {error}")));
+    let subvolumes = |fs: &dyn FileSystem| fs.subvolumes().map_err(|error| Fault::unread(format!("subvolumes: {error}"), &error));
     let (old, new) = (subvolumes(before)?, subvolumes(after)?);
     if old != new {
         return Err(Fault::Differs("it has other subvolumes".to_owned()));
@@ -276,7 +287,7 @@ fn differs(path: &[u8], what: String) -> Fault {
 }
 
 fn unread(path: &[u8], what: &str, error: &Error) -> Fault {
-    Fault::Unread(format!("{}: {what} cannot be read: {error}", shown(path)))
+    Fault::unread(format!("{}: {what} cannot be read: {error}", shown(path)), error)
 }
 
 #[cfg(test)]

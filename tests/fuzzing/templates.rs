@@ -48,10 +48,11 @@ pub fn run(kind: &Kind, image: &Image) -> &'static str {
                 }
                 (Err(error), Err(again)) => {
                     assert_eq!(error.to_string(), again.to_string(), "refused twice, and not the same");
-                    let what = match error {
+                    let what = match &error {
                         CannotApply::NotChanged { .. } => "not changed",
                         CannotApply::Change { .. } => "a change failed",
                         CannotApply::Differs { .. } => "differs",
+                        CannotApply::Host { .. } => panic!("memory can always be read: {error}"),
                     };
                     (vec![], inside.regions.clone(), what)
                 }

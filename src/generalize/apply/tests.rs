@@ -49,11 +49,16 @@ impl Editor for Idle {
 }
 
 fn run(open: Open, given: bool) -> Result<Applied, CannotApply> {
+    run_over(Arc::new(Zeros(1 << 20)), open, given)
+}
+
+fn run_over(bytes: Bytes, open: Open, given: bool) -> Result<Applied, CannotApply> {
     let fs: Arc<dyn FileSystem> = Arc::new(memory(false, &[("/etc/machine-id", "x")]));
     let tree = Tree::new("partition 1", fs.clone(), NodeId(0));
     let mut draft = Draft::new(&tree);
     assert!(draft.truncate("/etc/machine-id", "because").unwrap());
-    let regions: Vec<Region> = given.then(|| region(1, Some(fs), vec![stretch(0, 0, 0..1 << 20)])).into_iter().collect();
+    let own = Region { bytes, ..region(1, Some(fs), vec![stretch(0, 0, 0..1 << 20)]) };
+    let regions: Vec<Region> = given.then_some(own).into_iter().collect();
     apply_with(&draft.finish(), &tree, &regions, open)
 }
 
@@ -69,6 +74,31 @@ fn what_cannot_be_done_is_told() {
     assert_eq!(full, "partition 1 (memory): no room: /etc/machine-id: no block");
     let idle = said(|_, _| Some(Ok(Box::new(Idle(None)))), true);
     assert!(idle.contains("reads back otherwise than planned"), "{idle}");
+}
+
+/// A writer and a reader may say whatever they like of it.
+#[test]
+fn a_host_that_fails_is_no_file_system_that_cannot_be_changed() {
+    #[derive(Debug)]
+    struct Failing;
+    impl crate::bytes::ReadAt for Failing {
+        fn size(&self) -> u64 {
+            1 << 20
+        }
+
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), crate::bytes::ReadError> {
+            Err(crate::bytes::ReadError::host(offset, buf.len(), std::io::Error::from_raw_os_error(5)))
+        }
+    }
+    let open: Open = |_, scratch| {
+        crate::bytes::ReadAt::read_at(&*scratch, 0, &mut [0; 512]).unwrap_err();
+        Some(Err(fs::Error::Damaged("the superblock makes no sense".to_owned())))
+    };
+    let failed = run_over(Arc::new(Failing), open, true).unwrap_err();
+    assert!(matches!(failed, CannotApply::Host { .. }), "{failed}");
+    assert!(
+        failed.to_string().starts_with("partition 1 (memory) cannot be read: cannot read ") && failed.to_string().contains("os error 5")
+    );
 }
 
 #[test]

@@ -42,5 +42,6 @@ pub(super) fn holds(path: &[u8], file: &dyn ReadAt, content: &[u8]) -> Result<()
 }
 
 fn unread(path: &[u8], error: &ReadError) -> Fault {
-    Fault::Unread(format!("{}: its content cannot be read: {error}", shown(path)))
+    let what = format!("{}: its content cannot be read: {error}", shown(path));
+    if error.is_host() { Fault::Host(what) } else { Fault::Unread(what) }
 }

@@ -113,7 +113,7 @@ impl Space {
 fn both<T>(what: &str, old: Result<T, Error>, new: Result<T, Error>) -> Result<(Option<T>, Option<T>), Fault> {
     match (old, new) {
         (Ok(old), Ok(new)) => Ok((Some(old), Some(new))),
-        (Err(Error::Read(error)), _) => Err(Fault::Unread(format!("{what}: {error}"))),
+        (Err(error @ Error::Read(_)), _) => Err(Fault::unread(format!("{what}: {error}"), &error)),
         (Err(old), Err(new)) if old.to_string() == new.to_string() => Ok((None, None)),
         (Err(_), Ok(_)) => Ok((None, None)),
         (_, Err(error)) => Err(Fault::Differs(format!("{what} cannot be told: {error}"))),
