@@ -3,8 +3,8 @@
 //! flushed, requests that are carried out and answered with an error all the same, a file system that is gone from some moment on, and
 //! file systems that lack what others have.
 //!
-//! As many requests of each kind as a run without a fault makes can fail; `VHDKIT_FULL` lets all of them, or [`MOST`] of each kind, evenly
-//! apart. What is promised is what `reads` and `writes` promise.
+//! A few requests of each kind fail; `VHDKIT_FULL` lets all of them, up to [`MOST`] or [`MOST_READING`] of each kind, evenly apart. What is
+//! promised is what `reads` and `writes` promise.
 
 mod server;
 mod wire;
@@ -13,7 +13,7 @@ use crate::full::full;
 use crate::fuzzing::Dice;
 use crate::reads::judge;
 use crate::support::{Disk, MIB, pattern, vhdkit};
-use crate::writes::{Standing, Tree, data_disk, earlier, remove_out, tree};
+use crate::writes::{MOST, Standing, Tree, data_disk, earlier, remove_out, some, tree};
 use crate::{linux, linux_healthy};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -25,8 +25,8 @@ use std::path::Path;
 use std::process::Command;
 use wire::Kind;
 
-/// Requests of one kind that fail in one scenario, at most.
-const MOST: usize = 40;
+/// As [`MOST`], while a source is read: there are many more of these runs.
+const MOST_READING: usize = 12;
 
 /// A file system, told loudly where there can be none.
 fn mount(lacks: &[(Kind, Errno)]) -> Option<Mount> {
@@ -39,13 +39,9 @@ fn mount(lacks: &[(Kind, Errno)]) -> Option<Mount> {
     }
 }
 
-/// Which of so many requests fail.
-fn some(count: u64, few: u64, dice: &mut Dice) -> Vec<u64> {
-    if full() {
-        let step = (count as usize).div_ceil(MOST).max(1);
-        return (1..=count).skip(dice.below(step as u64) as usize).step_by(step).collect();
-    }
-    if count <= few { (1..=count).collect() } else { (0..few).map(|_| 1 + dice.below(count)).collect() }
+/// The numbers of so many requests.
+fn numbers(count: u64) -> Vec<u64> {
+    (1..=count).collect()
 }
 
 /// The ways in which a request of this kind may fail while a source is read.
@@ -74,7 +70,7 @@ fn hold_reading(name: &str, mount: &Mount, args: &[&str], files: &[&str], direct
     let (mut runs, mut hits, mut refused, mut whole) = (0, 0, 0, 0);
     for (kind, count) in counts {
         let ways = ways_of_reading(kind, direct);
-        for n in some(count, if kind == Kind::Read { 4 } else { 1 }, &mut dice) {
+        for n in some(&numbers(count), if kind == Kind::Read { 4 } else { 1 }, MOST_READING, &mut dice) {
             for (how, lasting) in if full() { ways.clone() } else { vec![dice.pick(&ways)] } {
                 mount.arm(Some(Fault { kind: Some(kind), n, lasting, how }));
                 let ran = vhdkit(args);
@@ -164,6 +160,31 @@ fn an_image_on_a_file_system_that_fails_is_not_verified() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// The kernel raises SIGBUS where it cannot get a page of a mapping.
+#[test]
+fn a_mapping_that_cannot_be_read_is_told() {
+    let Some(mount) = mount(&[]) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let disk = home.path().join("data.vhd");
+    Disk::data(24 * MIB).put(6 * MIB, pattern(1, 3_000_000)).write_dynamic(&disk);
+    vhdkit(["prepare", words(&disk), "--role=data", "--sha256", "-q", "-o", words(&mount.below.join("out"))]).ended(0);
+    let verify = |fault| {
+        mount.arm(fault);
+        let ran = vhdkit([Path::new("verify"), &mount.at.join("out")]);
+        (ran, mount.disarm().0[&Kind::Read])
+    };
+    let (ran, reads) = verify(None);
+    ran.ended(0);
+    // Facts come first, by position; then the digests, from the mapping.
+    let fault = |how| Fault { kind: Some(Kind::Read), n: reads * 2 / 3, lasting: true, how };
+    let (ran, _) = verify(Some(fault(How::Error(Errno::IO))));
+    assert!(ran.ended(2).err.ends_with("the file shrank, or its device failed, while it was mapped\n"));
+    let (ran, _) = verify(Some(fault(How::Shrinks)));
+    assert!(ran.ended(2).err.contains(" shrank"));
+    let (ran, _) = verify(None);
+    ran.ended(0);
+}
+
 /// The ways in which a request of this kind may fail while something is written.
 fn ways_of_writing(kind: Kind) -> &'static [How] {
     const IO: How = How::Error(Errno::IO);
@@ -191,7 +212,7 @@ struct Scenario {
     standing: Standing,
     direct: bool,
     /// How many requests of each kind fail, where not all do.
-    few: u64,
+    few: usize,
 }
 
 impl Scenario {
@@ -248,7 +269,7 @@ impl Scenario {
         let mut dice = Dice(all);
         let mut faults = Vec::new();
         for (kind, count) in counts {
-            for n in some(count, self.few, &mut dice) {
+            for n in some(&numbers(count), self.few, MOST, &mut dice) {
                 let ways = ways_of_writing(kind);
                 for how in if full() { ways.to_vec() } else { vec![dice.pick(ways)] } {
                     faults.push(Fault { kind: Some(kind), n, lasting: false, how });
@@ -256,7 +277,7 @@ impl Scenario {
             }
         }
         let gone = |n| Fault { kind: None, n, lasting: true, how: How::Error(Errno::IO) };
-        faults.extend(some(all, 2 * self.few, &mut dice).into_iter().map(gone));
+        faults.extend(some(&numbers(all), 2 * self.few, MOST, &mut dice).into_iter().map(gone));
         let (mut hits, mut passed) = (0, BTreeMap::<String, u64>::new());
         for fault in &faults {
             let (ran, _, hit) = self.run(Some(*fault));
@@ -302,7 +323,7 @@ fn a_data_disk_is_written_whole_or_not_at_all_onto_a_file_system_that_fails() {
         Scenario::new("data, named", &neighbours, data_disk, &deep, remove_out),
         Scenario::new("data, named, replaced", &neighbours, data_disk, &replace, earlier),
     ];
-    scenarios.into_iter().flatten().for_each(|scenario| Scenario { few: 2, ..scenario }.hold(&mut wrong));
+    scenarios.into_iter().flatten().for_each(|scenario| scenario.hold(&mut wrong));
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
