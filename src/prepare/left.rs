@@ -4,6 +4,7 @@
 //! "BUGS"). So what an error means is looked up where it can be. What could not be removed is remembered for the process, so that whoever
 //! tells of the failure tells of this too, whichever value was dropped at the time.
 
+use crate::bytes::host::is_missing;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Whether nothing has this name; what cannot be looked at may have it.
 fn is_gone(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    path.symlink_metadata().is_err_and(|error| is_missing(&error))
 }
 
 /// Whether this name is that of the open file.
