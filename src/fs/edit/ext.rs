@@ -17,14 +17,16 @@
 //! names that were removed from directories that stay.
 
 mod device;
+mod front;
 
 use self::device::{Clock, Device};
+use self::front::{Front, LARGE, View};
 use super::{Editor, NewFile, guard};
 use crate::bytes::{Scratch, int_u64};
 use crate::fs::ext::writing::{Ground, Standing, Times};
 use crate::fs::{Error, NodeId, NodeKind};
 use fs_ext4::fs::Filesystem;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,6 +45,10 @@ mod flag {
 
 /// Opens a file system for changes.
 pub(super) fn open(scratch: Arc<Scratch>) -> Result<Box<dyn Editor>, Error> {
+    Ok(Box::new(open_editor(scratch)?))
+}
+
+fn open_editor(scratch: Arc<Scratch>) -> Result<ExtEditor, Error> {
     let ground = Ground::open(scratch.clone())?;
     let device = Arc::new(Device::new(scratch));
     let clock = Arc::new(Clock::new(ground.time(), ground.generation()?));
@@ -50,8 +56,8 @@ pub(super) fn open(scratch: Arc<Scratch>) -> Result<Box<dyn Editor>, Error> {
     if ground.counts()?.1 != 0 {
         return Err(Error::Unsupported("deleted files that could not be freed; boot it once and shut it down".to_owned()));
     }
-    let (times, swept) = (BTreeMap::new(), BTreeSet::new());
-    Ok(Box::new(ExtEditor { ground, device, clock, writer: Some(writer), stale: false, times, swept }))
+    let (times, swept, fronts) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+    Ok(ExtEditor { ground, device, clock, writer: Some(writer), stale: false, times, swept, fronts })
 }
 
 /// An ext file system, open for changes.
@@ -67,6 +73,8 @@ struct ExtEditor {
     times: BTreeMap<u64, Times>,
     /// Directories that entries were removed from.
     swept: BTreeSet<u64>,
+    /// Large directories that names are being removed from.
+    fronts: BTreeMap<u64, Front>,
 }
 
 impl fmt::Debug for ExtEditor {
@@ -108,13 +116,44 @@ impl ExtEditor {
         guarded(&self.device, || call(writer))
     }
 
-    /// Lets the writer see what was freed: it looks for room by a copy of the descriptors that it takes when it opens.
+    /// Lets the writer see what was freed: it looks for room by a copy of the descriptors that it takes when it opens. Blocks are where they
+    /// are then, since others may get them.
     fn refresh(&mut self) -> Result<(), Error> {
-        if std::mem::replace(&mut self.stale, false) {
-            self.end_writer()?;
-            self.writer = Some(mount(&self.device, &self.clock)?);
+        self.fronts.clear();
+        if !self.device.view().is_plain() {
+            return self.reopen(|view| *view = View::default());
+        }
+        if self.stale {
+            return self.reopen(|_| {});
         }
         Ok(())
+    }
+
+    /// Opens the writer anew, over another view.
+    fn reopen(&mut self, change: impl FnOnce(&mut View)) -> Result<(), Error> {
+        self.stale = false;
+        self.end_writer()?;
+        change(&mut self.device.view());
+        self.writer = Some(mount(&self.device, &self.clock)?);
+        Ok(())
+    }
+
+    /// The inode of a name that is to be removed. The block of a large directory that it stands in is brought to the front before.
+    fn named(&mut self, directory: u32, standing: &Standing, name: &[u8]) -> Result<u32, Error> {
+        let id = u64::from(directory);
+        let size = self.ground.block_size();
+        if standing.size < size.saturating_mul(LARGE) || standing.flags & flag::INLINE_DATA != 0 {
+            return self.call(|writer| writer.lookup_at(directory, name));
+        }
+        if let btree_map::Entry::Vacant(place) = self.fronts.entry(id) {
+            place.insert(Front::new(self.ground.names(id)?));
+        }
+        let found = self.fronts.get_mut(&id).and_then(|front| front.find(name));
+        let (number, swap) = found.ok_or_else(|| Error::Unsupported("the name is not as the change expects it: not found".to_owned()))?;
+        if let Some((first, block)) = swap {
+            self.reopen(|view| view.swap(size, first, block))?;
+        }
+        Ok(number)
     }
 
     fn end_writer(&mut self) -> Result<(), Error> {
@@ -251,7 +290,7 @@ impl Editor for ExtEditor {
     fn remove(&mut self, directory: NodeId, name: &[u8]) -> Result<(), Error> {
         let (parent, standing) = self.directory(directory)?;
         allowed(parent, &standing, flag::IMMUTABLE | flag::APPEND)?;
-        let number = self.call(|writer| writer.lookup_at(parent, name))?;
+        let number = self.named(parent, &standing, name)?;
         let (_, target) = self.standing(NodeId(u64::from(number)))?;
         allowed(number, &target, flag::IMMUTABLE | flag::APPEND)?;
         if target.elsewhere {
@@ -267,6 +306,7 @@ impl Editor for ExtEditor {
         if last {
             self.times.remove(&u64::from(number));
             self.swept.remove(&u64::from(number));
+            self.fronts.remove(&u64::from(number));
         }
         Ok(())
     }
@@ -293,3 +333,6 @@ impl Editor for ExtEditor {
         self.ground.close(&self.swept, &self.times)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,18 @@ pub(super) const TAIL_TYPE: u8 = 0xde;
 
 /// Gives every name and inode number to `each`, without `.` and `..`, until it breaks.
 pub(super) fn walk(disk: &Arc<Disk>, inode: &Inode, each: &mut dyn FnMut(&[u8], u32) -> ControlFlow<()>) -> Result<(), Error> {
+    walk_blocks(disk, inode, &mut |_, name, number| each(name, number))
+}
+
+/// Where a name stands: which block of the directory, and where that is; nothing in a directory that lies in its inode.
+pub(super) type Place = Option<(u64, u64)>;
+
+/// As [`walk`], with the place of each name.
+pub(super) fn walk_blocks(
+    disk: &Arc<Disk>,
+    inode: &Inode,
+    each: &mut dyn FnMut(Place, &[u8], u32) -> ControlFlow<()>,
+) -> Result<(), Error> {
     if inode.encrypted() {
         return Err(inode.unsupported("names encrypted by fscrypt"));
     }
@@ -29,7 +41,7 @@ pub(super) fn walk(disk: &Arc<Disk>, inode: &Inode, each: &mut dyn FnMut(&[u8], 
         // The parent's number stands before the entries; more of them may stand in the attribute.
         let (first, more) = attribute::inline(disk, inode)?;
         for (part, of) in [(first.get(4..).unwrap_or_default(), "inline"), (&more, "inline, behind the inode")] {
-            if block(inode, part, of, each)?.is_break() {
+            if block(inode, part, of, &mut |name, number| each(None, name, number))?.is_break() {
                 break;
             }
         }
@@ -43,14 +55,14 @@ pub(super) fn walk(disk: &Arc<Disk>, inode: &Inode, each: &mut dyn FnMut(&[u8], 
     let mut buf = vec![0; int_usize(size)];
     for number in 0..inode.blocks(size) {
         let start = number.saturating_mul(size);
-        if map::run(disk, inode, number)?.first.is_none() {
+        let Some(at) = map::run(disk, inode, number)?.first else {
             return Err(inode.damaged(format!("block {number} of the directory is a hole")));
-        }
+        };
         let Some(buf) = buf.get_mut(..int_usize(size.min(inode.size.saturating_sub(start)))) else { break };
         content.read_at(start, buf)?;
         let of = format!("block {number} of the directory");
         verify(inode, number, buf, &of)?;
-        if block(inode, buf, &of, each)?.is_break() {
+        if block(inode, buf, &of, &mut |name, inode| each(Some((number, at)), name, inode))?.is_break() {
             break;
         }
     }

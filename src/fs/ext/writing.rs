@@ -100,6 +100,16 @@ pub(in crate::fs) struct Standing {
     pub(in crate::fs) times: Times,
 }
 
+/// A name of a directory.
+#[derive(Debug, Clone)]
+pub(in crate::fs) struct Placed {
+    /// Which block of the directory it stands in, and where that is in the file system.
+    pub(in crate::fs) logical: u64,
+    pub(in crate::fs) block: u64,
+    pub(in crate::fs) name: Vec<u8>,
+    pub(in crate::fs) inode: u32,
+}
+
 /// The times of an inode as they lie in it.
 #[derive(Debug, Clone)]
 pub(in crate::fs) struct Times {
@@ -193,6 +203,21 @@ impl Ground {
         let raw = read_vec(&*self.scratch, OFFSET, LENGTH)?;
         let high = if self.disk.superblock.wide() { le32(&raw, at::FREE_BLOCKS_HIGH) } else { 0 };
         Ok((joined(high, le32(&raw, at::FREE_BLOCKS)), le32(&raw, at::LAST_ORPHAN)))
+    }
+
+    /// Bytes of a block.
+    pub(in crate::fs) fn block_size(&self) -> u64 {
+        self.disk.superblock.block_size
+    }
+
+    /// The names of a directory in blocks of its own, in their order.
+    pub(in crate::fs) fn names(&self, number: u64) -> Result<Vec<Placed>, Error> {
+        let mut names = Vec::new();
+        directory::walk_blocks(&self.disk, &self.disk.inode(number)?, &mut |place, name, inode| {
+            names.extend(place.map(|(logical, block)| Placed { logical, block, name: name.to_vec(), inode }));
+            ControlFlow::Continue(())
+        })?;
+        Ok(names)
     }
 
     /// What an inode is now.

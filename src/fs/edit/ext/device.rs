@@ -1,28 +1,45 @@
 //! What the writer is given: a device over the scratch bytes, and a clock that stands still.
 
-use crate::bytes::{ReadAt, Scratch, ScratchError};
+use super::front::View;
+use crate::bytes::{ReadAt, Scratch, ScratchError, int_u64};
 use crate::fs::Error;
 use fs_ext4::block_io::BlockDevice;
 use fs_ext4::error::{Error as Theirs, Result};
 use fs_ext4::runtime::Runtime;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The scratch bytes as the writer's device.
 pub(super) struct Device {
     scratch: Arc<Scratch>,
     /// Why a read or a write failed: the writer's errors do not carry it.
     failed: Mutex<Option<Error>>,
+    /// Blocks that it shows in other places.
+    view: Mutex<View>,
+    /// Bytes that the writer has read and written.
+    #[cfg(test)]
+    pub(super) moved: std::sync::atomic::AtomicU64,
 }
 
 impl Device {
     pub(super) fn new(scratch: Arc<Scratch>) -> Self {
-        Self { scratch, failed: Mutex::new(None) }
+        Self {
+            scratch,
+            failed: Mutex::new(None),
+            view: Mutex::default(),
+            #[cfg(test)]
+            moved: 0.into(),
+        }
     }
 
     /// Takes the first failure of the bytes below.
     pub(super) fn failed(&self) -> Option<Error> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What is shown where; to be changed only while no writer is open, which remembers what it has read.
+    pub(super) fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, error: Error) -> Theirs {
@@ -34,7 +51,17 @@ impl Device {
 
 impl BlockDevice for Device {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        ReadAt::read_at(&*self.scratch, offset, buf).map_err(|error| self.keep(Error::Read(error)))
+        #[cfg(test)]
+        self.moved.fetch_add(int_u64(buf.len()), Ordering::Relaxed);
+        let (mut offset, mut rest) = (offset, buf);
+        while !rest.is_empty() {
+            let (at, len) = self.view().find(offset, rest.len());
+            let (part, after) = rest.split_at_mut(len);
+            ReadAt::read_at(&*self.scratch, at, part).map_err(|error| self.keep(Error::Read(error)))?;
+            offset = offset.saturating_add(int_u64(len));
+            rest = after;
+        }
+        Ok(())
     }
 
     fn size_bytes(&self) -> u64 {
@@ -42,12 +69,22 @@ impl BlockDevice for Device {
     }
 
     fn write_at(&self, offset: u64, buf: &[u8]) -> Result<()> {
-        self.scratch.write_at(offset, buf).map_err(|error| {
-            self.keep(match error {
-                ScratchError::Read(error) => Error::Read(error),
-                error @ ScratchError::TooMuch(_) => Error::Full(error.to_string()),
-            })
-        })
+        #[cfg(test)]
+        self.moved.fetch_add(int_u64(buf.len()), Ordering::Relaxed);
+        let (mut offset, mut rest) = (offset, buf);
+        while !rest.is_empty() {
+            let (at, len) = self.view().find(offset, rest.len());
+            let (part, after) = rest.split_at(len);
+            self.scratch.write_at(at, part).map_err(|error| {
+                self.keep(match error {
+                    ScratchError::Read(error) => Error::Read(error),
+                    error @ ScratchError::TooMuch(_) => Error::Full(error.to_string()),
+                })
+            })?;
+            offset = offset.saturating_add(int_u64(len));
+            rest = after;
+        }
+        Ok(())
     }
 
     fn is_writable(&self) -> bool {
