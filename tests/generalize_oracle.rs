@@ -336,7 +336,7 @@ fn what_the_operations_plan_is_done() {
     let source = small(directory.path(), &[]);
     let planned = |inspected: &Inspected| {
         let inside = inspected.inside.as_ref().unwrap();
-        let wishes = Wishes { remove: vec!["ada".to_owned()], ..Wishes::default() };
+        let wishes = Wishes { remove: ["ada".to_owned()].into(), ..Wishes::default() };
         let system = System::new(&inside.guests[0].tree, inside.os.value().unwrap(), &wishes).unwrap();
         plan(&system).unwrap()
     };

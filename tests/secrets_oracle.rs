@@ -204,7 +204,7 @@ fn planted() -> [Vec<u8>; 2] {
 
 /// Takes out of a disk what makes one machine of it, and what is free, as `prepare` does.
 fn cleaned(disk: &Path, kind: &str) {
-    let wishes = Wishes { remove: vec!["azureuser".to_owned()], ..Wishes::default() };
+    let wishes = Wishes { remove: ["azureuser".to_owned()].into(), ..Wishes::default() };
     let file = open(disk);
     let inspected = inspect(&file, disk);
     let inside = inspected.inside.as_ref().unwrap();

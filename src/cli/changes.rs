@@ -90,8 +90,9 @@ impl Changes {
         let system =
             os.and_then(|os| System::new(&guest.tree, os, &template.wishes)).context("its Linux cannot be read").with_context(fail)?;
         let system = system.with_disk(subject.facts);
+        let fixed = generalize::irremovable(&system);
         for name in &template.wishes.remove {
-            if let Some(why) = generalize::irremovable(&system, name) {
+            if let Some(why) = fixed.get(name.as_str()) {
                 return Err(anyhow::anyhow!("--remove-user {}: {why}", printable(name))).with_context(fail);
             }
         }
@@ -252,10 +253,11 @@ fn check_users(facts: &DiskFacts, wishes: &Wishes) -> anyhow::Result<()> {
         Some(Fact::Unknown(reason)) => anyhow::bail!("its accounts cannot be read: {}", printable(&reason.to_string())),
         _ => anyhow::bail!("it has no accounts of its own"),
     };
+    let names: BTreeSet<&str> = users.iter().map(|user| user.name.as_str()).collect();
     for (option, name) in
         wishes.keep.iter().map(|name| ("--keep-user", name)).chain(wishes.remove.iter().map(|name| ("--remove-user", name)))
     {
-        if !users.iter().any(|user| user.name == *name) {
+        if !names.contains(name.as_str()) {
             let people: Vec<String> = users.iter().filter(|user| user.person || user.uid == 0).map(|user| printable(&user.name)).collect();
             anyhow::bail!("{option} {}: it has no such account; those of people and root are {}", printable(name), people.join(", "));
         }
@@ -266,11 +268,8 @@ fn check_users(facts: &DiskFacts, wishes: &Wishes) -> anyhow::Result<()> {
 impl Generalizing {
     /// What the owner wants done.
     fn wishes(&self) -> Wishes {
-        let mut wishes = Wishes { keep: self.keep_user.clone(), remove: self.remove_user.clone(), ..Wishes::default() };
-        for names in [&mut wishes.keep, &mut wishes.remove] {
-            names.sort();
-            names.dedup();
-        }
+        let named = |names: &[String]| names.iter().cloned().collect();
+        let mut wishes = Wishes { keep: named(&self.keep_user), remove: named(&self.remove_user), ..Wishes::default() };
         if let Some(operations) = &self.operations {
             wishes.operations.clone_from(&operations.0);
         }
@@ -387,7 +386,8 @@ mod tests {
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let asked = Generalizing { operations: None, keep_user: names(&["eve", "ada", "eve"]), remove_user: names(&["bob"]) };
         let wishes = asked.wishes();
-        assert_eq!((wishes.keep, wishes.remove), (names(&["ada", "eve"]), names(&["bob"])));
+        let told = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>();
+        assert_eq!((told(wishes.keep), told(wishes.remove)), (names(&["ada", "eve"]), names(&["bob"])));
         assert_eq!(wishes.operations, Wishes::default().operations);
         assert!(asked.is_given() && !Generalizing::default().is_given());
     }

@@ -124,13 +124,13 @@ pub(super) fn target(asking: &Asking) -> Target {
         profile: asking.profile.map(Into::into).unwrap_or_default(),
         generation: asking.generation,
         fail_on: asking.fail_on.map(Into::into).unwrap_or_default(),
-        kept: vec![],
+        kept: std::collections::BTreeSet::new(),
     }
 }
 
 /// The same question where accounts are kept knowingly, for every machine made from the image.
 pub(super) fn keeping(target: Target, kept: &[String]) -> Target {
-    Target { kept: kept.to_vec(), ..target }
+    Target { kept: kept.iter().cloned().collect(), ..target }
 }
 
 /// Takes a disk for what the user says it is: by --role, or by --data.

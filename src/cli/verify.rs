@@ -89,7 +89,7 @@ fn target(manifest: &Manifest) -> Target {
         _ => None,
     };
     let profile = if manifest.profile == "marketplace" { Profile::Marketplace } else { Profile::Azure };
-    Target { state, profile, generation: manifest.image.generation, fail_on: Severity::Error, kept: vec![] }
+    Target { state, profile, generation: manifest.image.generation, fail_on: Severity::Error, kept: std::collections::BTreeSet::new() }
 }
 
 fn kind(manifest: &Manifest) -> Option<&'static str> {

@@ -28,16 +28,16 @@ pub struct Wishes {
     /// Names of the operations to do.
     pub operations: BTreeSet<String>,
     /// Accounts that stay as they are, every machine's owner knowing them.
-    pub keep: Vec<String>,
+    pub keep: BTreeSet<String>,
     /// Accounts to remove.
-    pub remove: Vec<String>,
+    pub remove: BTreeSet<String>,
 }
 
 impl Default for Wishes {
     /// Every operation that is done unless somebody says otherwise; no account named.
     fn default() -> Self {
         let operations = super::OPERATIONS.iter().filter(|one| one.default).map(|one| one.name.to_owned()).collect();
-        Self { operations, keep: vec![], remove: vec![] }
+        Self { operations, keep: BTreeSet::new(), remove: BTreeSet::new() }
     }
 }
 

@@ -48,7 +48,7 @@ impl Generalized {
             });
             DoneOperation { name: operation.name.to_owned(), requirement: operation.requirement.to_owned(), changes: changes.collect() }
         });
-        Self { operations: operations.collect(), kept_users: wishes.keep.clone() }
+        Self { operations: operations.collect(), kept_users: wishes.keep.iter().cloned().collect() }
     }
 }
 

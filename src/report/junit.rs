@@ -177,7 +177,7 @@ mod tests {
 
     fn text(outcomes: &Outcomes, fail_on: Severity, unopened: &[Unopened]) -> String {
         let facts = sample::disk();
-        let target = Target { state: None, profile: Profile::Azure, generation: None, fail_on, kept: vec![] };
+        let target = Target { state: None, profile: Profile::Azure, generation: None, fail_on, kept: std::collections::BTreeSet::new() };
         check(&Checked { disks: &[&facts], outcomes, target: &target, image: None, luns: &[] }, unopened)
     }
 

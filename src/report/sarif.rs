@@ -290,7 +290,13 @@ mod tests {
     use crate::facts::DiskFacts;
     use crate::rules::{Finding, Outcomes, Profile, Remedy, Target, Waiver};
 
-    const TARGET: Target = Target { state: None, profile: Profile::Azure, generation: None, fail_on: Severity::Error, kept: vec![] };
+    const TARGET: Target = Target {
+        state: None,
+        profile: Profile::Azure,
+        generation: None,
+        fail_on: Severity::Error,
+        kept: std::collections::BTreeSet::new(),
+    };
 
     fn document(facts: &DiskFacts, outcomes: &Outcomes) -> Value {
         check(&Checked { disks: &[facts], outcomes, target: &TARGET, image: None, luns: &[] }, &[])

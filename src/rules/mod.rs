@@ -40,6 +40,7 @@ pub(crate) use word::sh;
 
 use crate::facts::{DiskFacts, Fact, Role, State, Unknown};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// One rule.
 #[derive(Debug)]
@@ -131,13 +132,13 @@ pub struct Target {
     /// The lowest severity that makes an image not ready.
     pub fail_on: Severity,
     /// Accounts that stay on a template because its owner says so; what is theirs is no leftover.
-    pub kept: Vec<String>,
+    pub kept: BTreeSet<String>,
 }
 
 impl Target {
     /// Whether an account stays knowingly.
     pub(in crate::rules) fn keeps(&self, account: &str) -> bool {
-        self.kept.iter().any(|name| name == account)
+        self.kept.contains(account)
     }
 }
 

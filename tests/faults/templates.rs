@@ -41,7 +41,7 @@ fn make(file: &Arc<Failing>, path: &Path) -> (Result<Template, String>, u64) {
         let guest = inside.guests.iter().find(|guest| guest.family == OsFamily::Linux).ok_or("no guest")?;
         let os = inspected.facts.os.value().ok_or("no system")?;
         let operations = generalize::OPERATIONS.iter().map(|one| one.name.to_owned()).collect();
-        let wishes = Wishes { operations, remove: vec!["azureuser".to_owned()], ..Wishes::default() };
+        let wishes = Wishes { operations, remove: ["azureuser".to_owned()].into(), ..Wishes::default() };
         let system = System::new(&guest.tree, os, &wishes).ok_or("no Linux")?.with_disk(&inspected.facts);
         let planned = generalize::plan(&system).map_err(|error| format!("{error:?}"))?;
         let mut applied = generalize::apply(&planned, &guest.tree, &inside.regions).map_err(|error| error.to_string())?;

@@ -24,7 +24,7 @@ pub fn question(dice: &mut Dice) -> (Option<Role>, Target) {
         profile: dice.pick(&[Profile::Azure, Profile::Marketplace]),
         generation: dice.pick(&[None, None, Some(1), Some(2)]),
         fail_on: dice.pick(&[Severity::Error, Severity::Error, Severity::Warning]),
-        kept: vec![],
+        kept: std::collections::BTreeSet::new(),
     };
     (role, target)
 }

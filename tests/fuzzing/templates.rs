@@ -28,7 +28,8 @@ pub fn run(kind: &Kind, image: &Image) -> &'static str {
     let mut wishes = Wishes { operations: generalize::OPERATIONS.iter().map(|one| one.name.to_owned()).collect(), ..Wishes::default() };
     if let Some(Fact::Known(users)) = os.linux.value().map(|linux| &linux.accounts.users) {
         let Some(system) = System::new(&guest.tree, os, &wishes) else { return "no guest" };
-        let people = users.iter().filter(|user| user.person && irremovable(&system, &user.name).is_none());
+        let fixed = irremovable(&system);
+        let people = users.iter().filter(|user| user.person && !fixed.contains_key(user.name.as_str()));
         wishes.remove = people.map(|user| user.name.clone()).collect();
     }
     let Some(system) = System::new(&guest.tree, os, &wishes) else { return "no guest" };

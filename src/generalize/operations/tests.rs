@@ -10,7 +10,7 @@ fn run(operation: &'static Operation, files: &BTreeMap<&str, &str>) -> (Vec<supe
     let list: Vec<(&str, &str)> = files.iter().map(|(path, content)| (*path, *content)).collect();
     let tree = tree(&list);
     let os = of_tree(&tree);
-    let wishes = Wishes { remove: vec!["ada".to_owned()], ..Wishes::default() };
+    let wishes = Wishes { remove: ["ada".to_owned()].into(), ..Wishes::default() };
     let system = System::new(&tree, &os, &wishes).unwrap();
     let mut draft = Draft::new(&tree);
     draft.begin(operation);

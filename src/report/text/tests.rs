@@ -8,8 +8,13 @@ use crate::prepare::{self as preparing, Manifest, Plan, Step, Tool, Waived};
 use crate::report::{Checked, Look, Planned, Prepared, Stage, VerifiedImage};
 use crate::rules::{Outcomes, RULES, Remedy, Target};
 
-static TARGET: Target =
-    Target { state: None, profile: crate::rules::Profile::Azure, generation: None, fail_on: crate::rules::Severity::Error, kept: vec![] };
+static TARGET: Target = Target {
+    state: None,
+    profile: crate::rules::Profile::Azure,
+    generation: None,
+    fail_on: crate::rules::Severity::Error,
+    kept: std::collections::BTreeSet::new(),
+};
 
 fn checked<'a>(disks: &'a [&'a DiskFacts], outcomes: &'a Outcomes) -> Checked<'a> {
     Checked { disks, outcomes, target: &TARGET, image: None, luns: &[] }

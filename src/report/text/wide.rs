@@ -10,7 +10,13 @@ const LONG: &str =
     "/srv/images/customers/a very long name of a customer/2026-11-21T09-30-00Z/build-artifacts/windows-server-2022-datacenter.vhd";
 
 fn target() -> Target {
-    Target { state: Some(State::Generalized), profile: Profile::Marketplace, generation: Some(2), fail_on: Severity::Warning, kept: vec![] }
+    Target {
+        state: Some(State::Generalized),
+        profile: Profile::Marketplace,
+        generation: Some(2),
+        fail_on: Severity::Warning,
+        kept: std::collections::BTreeSet::new(),
+    }
 }
 
 /// Every rule with the same answer.

@@ -139,8 +139,13 @@ mod tests {
     use crate::rules::Rule;
     use crate::rules::testing::{ask, ask_for, known, os, subject};
 
-    const GENERATION_1: Target =
-        Target { generation: Some(1), state: None, profile: Profile::Azure, fail_on: Severity::Error, kept: vec![] };
+    const GENERATION_1: Target = Target {
+        generation: Some(1),
+        state: None,
+        profile: Profile::Azure,
+        fail_on: Severity::Error,
+        kept: std::collections::BTreeSet::new(),
+    };
 
     fn asked(rule: &Rule, facts: &DiskFacts) -> String {
         ask_for(rule, &subject(facts), &GENERATION_1)

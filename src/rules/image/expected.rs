@@ -1,13 +1,14 @@
 //! What an installation lacks of a state.
 
 use crate::facts::{Fact, LinuxFacts, OsFacts, State, SysprepFacts};
+use std::collections::BTreeSet;
 
 const GENERALIZED: &str = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE";
 const COMPLETE: &str = "IMAGE_STATE_COMPLETE";
 
 /// What is missing so that the installation is in that state, as far as it is known; empty where nothing can be named. A template may have
 /// the accounts that are kept.
-pub(super) fn missing(os: &OsFacts, wanted: State, kept: &[String]) -> Vec<String> {
+pub(super) fn missing(os: &OsFacts, wanted: State, kept: &BTreeSet<String>) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(windows) = os.windows.value() {
         of_windows(&windows.sysprep, wanted, &mut out);
@@ -37,7 +38,7 @@ fn of_windows(marks: &SysprepFacts, wanted: State, out: &mut Vec<String>) {
     }
 }
 
-fn of_linux(linux: &LinuxFacts, wanted: State, kept: &[String], out: &mut Vec<String>) {
+fn of_linux(linux: &LinuxFacts, wanted: State, kept: &BTreeSet<String>, out: &mut Vec<String>) {
     let id = linux.identity.machine_id.value().map(|id| id.state.as_str());
     let able: Vec<&str> = linux
         .accounts
@@ -55,7 +56,7 @@ fn of_linux(linux: &LinuxFacts, wanted: State, kept: &[String], out: &mut Vec<St
         if linux.residue.waagent.value().is_some_and(|agent| agent.provisioned || agent.ovf_env || agent.goal_states > 0) {
             out.push("the Azure Linux agent's state removed (/var/lib/waagent)".to_owned());
         }
-        let able: Vec<&str> = able.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
+        let able: Vec<&str> = able.into_iter().filter(|name| !kept.contains(*name)).collect();
         if !able.is_empty() {
             out.push(format!("accounts of the machine removed ({})", able.join(", ")));
         }
@@ -83,7 +84,7 @@ mod tests {
     use crate::rules::testing::*;
 
     fn asked(facts: &DiskFacts, wanted: State) -> String {
-        missing(facts.os.value().unwrap(), wanted, &[]).join("; ")
+        missing(facts.os.value().unwrap(), wanted, &BTreeSet::new()).join("; ")
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn inconsistent(subject: &Subject<'_>, target: &Target) -> Judgement {
         return Ok(vec![]);
     }
     let lacks = |state| {
-        let list = expected::missing(os, state, &[]);
+        let list = expected::missing(os, state, &std::collections::BTreeSet::new());
         if list.is_empty() { String::new() } else { format!("; missing for {state}: {}", shared::first_three(&list, ", ")) }
     };
     Ok(vec![Finding {

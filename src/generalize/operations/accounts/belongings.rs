@@ -1,9 +1,11 @@
 //! What an account has: its home, and files that bear its name elsewhere.
 
 use super::super::place::{is_among_homes, is_file_name, may_be_home};
+use super::fate::Fate;
 use crate::facts::UserFacts;
 use crate::fs::{Error, NodeKind};
 use crate::generalize::{Draft, System};
+use std::collections::BTreeSet;
 
 /// Where a file or directory bears the name of its account; `userdel -r` removes the first two, and not always.
 const BY_NAME: [&str; 11] = [
@@ -27,8 +29,8 @@ const JOBS: [&str; 3] = ["/var/spool/cron/atjobs", "/var/spool/at", "/var/spool/
 /// # Errors
 ///
 /// When something cannot be read.
-pub(super) fn remove(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFacts, left: &[&UserFacts]) -> Result<(), Error> {
-    home(system, draft, user, left)?;
+pub(super) fn remove(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFacts, fate: &Fate<'_>) -> Result<(), Error> {
+    home(system, draft, user, fate)?;
     let why = format!("it is of the account {}, which is removed", user.name);
     if is_file_name(&user.name) {
         for directory in BY_NAME {
@@ -41,7 +43,7 @@ pub(super) fn remove(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFact
         }
     }
     key_files(system, draft, user, &why)?;
-    if left.iter().any(|other| other.uid == user.uid) {
+    if !fate.number_is_gone(user.uid) {
         return Ok(());
     }
     for directory in JOBS {
@@ -57,7 +59,7 @@ pub(super) fn remove(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFact
 }
 
 /// Removes the home where it is the account's own: where homes are, or owned by it; nobody else's, and no directory of the system.
-fn home(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFacts, left: &[&UserFacts]) -> Result<(), Error> {
+fn home(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFacts, fate: &Fate<'_>) -> Result<(), Error> {
     let stays = |draft: &mut Draft<'_>, reason: String| {
         draft.remains(format!("{} of the removed account {} stays, because {reason}", user.home, user.name), vec![]);
     };
@@ -79,12 +81,9 @@ fn home(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFacts, left: &[&U
         stays(draft, "it is not where homes are, and belongs to another account".to_owned());
         return Ok(());
     }
-    for other in left.iter().filter(|other| other.home.starts_with('/')) {
-        let theirs = system.tree.find(&other.home)?.map(|theirs| theirs.names).unwrap_or_default();
-        if theirs.starts_with(&found.names) {
-            stays(draft, format!("the home of {} is in it", other.name));
-            return Ok(());
-        }
+    if let Some(other) = fate.lives_in(&found.names) {
+        stays(draft, format!("the home of {other} is in it"));
+        return Ok(());
     }
     let real = found.path();
     let why = format!("it is the home of {}, which is removed", user.name);
@@ -131,9 +130,10 @@ pub(super) fn remove_orphans(system: &System<'_>, draft: &mut Draft<'_>, users: 
     if users.is_empty() || sources.is_some_and(|sources| !sources.iter().all(local)) {
         return Ok(());
     }
+    let names: BTreeSet<&str> = users.iter().map(|user| user.name.as_str()).collect();
     for path in system.linux.accounts.belongings.value().into_iter().flatten() {
         let name = path.rsplit('/').next().unwrap_or_default();
-        if !users.iter().any(|user| user.name == name) && !name.starts_with('.') {
+        if !names.contains(name) && !name.starts_with('.') {
             draft.remove(path, format!("there is no account {name} any more, and a new one of that name would take it over"))?;
         }
     }

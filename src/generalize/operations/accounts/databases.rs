@@ -1,10 +1,11 @@
 //! The lines of an account in passwd, shadow, group, gshadow, subuid and subgid.
 
+use super::fate::Fate;
 use super::list;
-use crate::facts::UserFacts;
 use crate::fs::{Error, NodeKind, Tree};
 use crate::generalize::Draft;
 use crate::guest::linux::account_lines::{field, names, without_names};
+use std::collections::BTreeSet;
 
 /// Fails where a name of a database leads to something else than a regular file, or to nothing: what a running guest would find there is
 /// not known, and it is not the same as no database.
@@ -29,37 +30,33 @@ pub(super) fn are_files(tree: &Tree) -> Result<(), Error> {
 /// # Errors
 ///
 /// When one cannot be read.
-pub(super) fn edit(draft: &mut Draft<'_>, gone: &[&UserFacts], left: &[&UserFacts]) -> Result<(), Error> {
-    let is_gone = |name: &[u8]| gone.iter().any(|user| user.name.as_bytes() == name);
-    // A number that another account has too stays that one's.
+pub(super) fn edit(draft: &mut Draft<'_>, fate: &Fate<'_>) -> Result<(), Error> {
+    let is_gone = |name: &[u8]| fate.is_gone(name);
     let number = |name: &[u8]| {
         let uid = std::str::from_utf8(name).ok().and_then(|text| text.parse::<u32>().ok());
-        uid.is_some_and(|uid| gone.iter().any(|user| user.uid == uid) && !left.iter().any(|user| user.uid == uid))
+        uid.is_some_and(|uid| fate.number_is_gone(uid))
     };
-    let why = format!("{} would be on every machine", list(gone));
+    let why = format!("{} would be on every machine", list(&fate.gone));
     let own = |line: &[u8]| field(line, 0).is_some_and(is_gone);
     for path in ["/etc/passwd", "/etc/shadow"] {
         draft.lines(path, why.clone(), |line| (!own(line)).then(|| line.to_vec()))?;
     }
     // As userdel(8) does with USERGROUPS_ENAB: the group of the account's own name goes where nobody else is in it.
-    let mut groups: Vec<Vec<u8>> = Vec::new();
+    let mut groups: BTreeSet<Vec<u8>> = BTreeSet::new();
     let is_own_group = |line: &[u8]| {
         let gid = field(line, 2).and_then(|gid| std::str::from_utf8(gid).ok()).and_then(|gid| gid.parse::<u32>().ok());
-        let name = field(line, 0).unwrap_or_default();
-        gone.iter().any(|user| user.name.as_bytes() == name && Some(user.gid) == gid)
-            && !left.iter().any(|user| Some(user.gid) == gid)
-            && names(line, 3).all(is_gone)
+        fate.is_own_group(field(line, 0).unwrap_or_default(), gid) && names(line, 3).all(is_gone)
     };
     draft.lines("/etc/group", why.clone(), |line| {
         if is_own_group(line) {
-            groups.push(field(line, 0).unwrap_or_default().to_vec());
+            groups.insert(field(line, 0).unwrap_or_default().to_vec());
             return None;
         }
         Some(without_names(line, 3, is_gone))
     })?;
     draft.lines("/etc/gshadow", why.clone(), |line| {
         let name = field(line, 0).unwrap_or_default();
-        if groups.iter().any(|group| group == name) {
+        if groups.contains(name) {
             return None;
         }
         Some(without_names(&without_names(line, 2, is_gone), 3, is_gone))

@@ -2,6 +2,7 @@
 
 mod belongings;
 mod databases;
+mod fate;
 mod sudo;
 
 pub(super) use belongings::key_files;
@@ -10,7 +11,8 @@ use crate::facts::{Fact, UserFacts};
 use crate::fs::Error;
 use crate::generalize::{Draft, Operation, Sample, System};
 use crate::rules::{people, sh};
-use std::collections::BTreeSet;
+use fate::Fate;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) static ACCOUNTS: Operation = Operation {
     name: "accounts",
@@ -63,40 +65,39 @@ pub(super) fn users<'a>(system: &System<'a>) -> Result<&'a [UserFacts], Error> {
     }
 }
 
-/// Names to keep or to remove that no account has, in the order in which they were given.
+/// Names to keep or to remove that no account has, in their order.
 #[must_use]
 pub fn unknown_users<'a>(system: &System<'a>) -> Vec<&'a str> {
-    let users = system.linux.accounts.users.value().map(Vec::as_slice).unwrap_or_default();
+    let users = system.linux.accounts.users.value().into_iter().flatten();
+    let names: BTreeSet<&str> = users.map(|user| user.name.as_str()).collect();
     let wanted = system.wishes.keep.iter().chain(&system.wishes.remove).map(String::as_str);
-    wanted.filter(|name| !users.iter().any(|user| user.name == *name)).collect()
+    wanted.filter(|name| !names.contains(name)).collect()
 }
 
-/// Why an account of this name is not removed, where it is not; that nobody has the name is no such reason.
+/// Names of accounts that are not removed, each with the reason.
 #[must_use]
-pub fn irremovable(system: &System<'_>, name: &str) -> Option<String> {
+pub fn irremovable<'a>(system: &System<'a>) -> BTreeMap<&'a str, String> {
     let uid_min = system.linux.accounts.uid_min;
-    let users = system.linux.accounts.users.value().into_iter().flatten();
-    users.filter(|user| user.name == name).find_map(|user| {
-        if user.uid == 0 {
-            Some("it is root: leave it out, and its password is locked and its keys are removed all the same".to_owned())
+    let mut reasons = BTreeMap::new();
+    for user in system.linux.accounts.users.value().into_iter().flatten() {
+        let reason = if user.uid == 0 {
+            "it is root: leave it out, and its password is locked and its keys are removed all the same".to_owned()
         } else if !user.person {
-            Some(format!("it is an account of the system (number {}; people's begin at {uid_min}), and programs may need it", user.uid))
-        } else if name.contains(char::REPLACEMENT_CHARACTER) {
-            Some("its name is not text, so that it cannot be told from others: remove it in the running guest".to_owned())
+            format!("it is an account of the system (number {}; people's begin at {uid_min}), and programs may need it", user.uid)
+        } else if user.name.contains(char::REPLACEMENT_CHARACTER) {
+            "its name is not text, so that it cannot be told from others: remove it in the running guest".to_owned()
         } else {
-            None
-        }
-    })
+            continue;
+        };
+        // Of accounts with the same name the first that is not removed.
+        reasons.entry(user.name.as_str()).or_insert(reason);
+    }
+    reasons
 }
 
 /// Whether the owner wants the account to stay as it is.
 pub(super) fn is_kept(system: &System<'_>, user: &UserFacts) -> bool {
     system.wishes.keep.contains(&user.name)
-}
-
-/// Whether the account goes.
-fn goes(system: &System<'_>, user: &UserFacts) -> bool {
-    system.wishes.remove.contains(&user.name) && irremovable(system, &user.name).is_none()
 }
 
 /// What lets somebody in, without a secret.
@@ -122,8 +123,10 @@ fn option(name: &str, user: &str) -> String {
 
 fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
     let users = users(system)?;
+    let fixed = irremovable(system);
+    let goes = |user: &UserFacts| system.wishes.remove.contains(&user.name) && !fixed.contains_key(user.name.as_str());
     for name in &system.wishes.remove {
-        if let Some(reason) = irremovable(system, name) {
+        if let Some(reason) = fixed.get(name.as_str()) {
             draft.problem(
                 format!("the account {name} is not removed: {reason}"),
                 vec![format!("leave out {}", option("remove-user", name))],
@@ -131,7 +134,7 @@ fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
         }
     }
     let mut seen: BTreeSet<&str> = BTreeSet::new();
-    for user in users.iter().filter(|user| user.person && !is_kept(system, user) && !goes(system, user)) {
+    for user in users.iter().filter(|user| user.person && !is_kept(system, user) && !goes(user)) {
         let opens = people::opens(user);
         if let Some(reason) = opens.reason() {
             return Err(Error::Damaged(format!("whether {} can log in is not known: {reason}", user.name)).at("/etc/passwd"));
@@ -139,40 +142,39 @@ fn plan(system: &System<'_>, draft: &mut Draft<'_>) -> Result<(), Error> {
         if !seen.insert(&user.name) {
             continue;
         }
+        let remove = (!fixed.contains_key(user.name.as_str())).then(|| option("remove-user", &user.name));
         if opens != Fact::Known(true) {
-            stays(system, draft, user);
+            stays(draft, user, remove.as_deref());
             continue;
         }
-        let remove = irremovable(system, &user.name).is_none().then(|| option("remove-user", &user.name));
         let remedies = remove.into_iter().chain([option("keep-user", &user.name)]).collect();
         let message = format!("the account {} (uid {}) would be on every machine, with {}", user.name, user.uid, ways_in(user));
         draft.problem(message, remedies);
     }
-    let (gone, left): (Vec<&UserFacts>, Vec<&UserFacts>) = users.iter().partition(|user| goes(system, user));
-    if !gone.is_empty() {
-        databases::edit(draft, &gone, &left)?;
-        sudo::edit(system, draft, &gone, &left)?;
-        for user in &gone {
-            belongings::remove(system, draft, user, &left)?;
+    let fate = Fate::new(system.tree, users, goes)?;
+    if !fate.gone.is_empty() {
+        databases::edit(draft, &fate)?;
+        sudo::edit(system, draft, &fate)?;
+        for user in &fate.gone {
+            belongings::remove(system, draft, user, &fate)?;
         }
-        shut_out(system, draft, &gone);
+        shut_out(system, draft, &fate);
     }
     belongings::remove_orphans(system, draft, users)
 }
 
-/// Tells of an account that stays, though nobody has said so.
-fn stays(system: &System<'_>, draft: &mut Draft<'_>, user: &UserFacts) {
+/// Tells of an account that stays, though nobody has said so, and by which option it would not.
+fn stays(draft: &mut Draft<'_>, user: &UserFacts, remove: Option<&str>) {
     let (name, uid) = (&user.name, user.uid);
-    let other = irremovable(system, name).is_none().then(|| format!("; {} removes it", option("remove-user", name)));
-    let other = other.unwrap_or_default();
+    let other = remove.map(|option| format!("; {option} removes it")).unwrap_or_default();
     draft.remains(format!("the account {name} (uid {uid}) stays, as no password and no SSH key lets anybody in with it{other}"), vec![]);
 }
 
 /// Tells where sshd admits nobody but those who go.
-fn shut_out(system: &System<'_>, draft: &mut Draft<'_>, gone: &[&UserFacts]) {
+fn shut_out(system: &System<'_>, draft: &mut Draft<'_>, fate: &Fate<'_>) {
     let settings = system.linux.ssh.settings.value().into_iter().flatten();
     let allowed: Vec<_> = settings.filter(|setting| setting.keyword == "allowusers").collect();
-    let is_gone = |word: &str| gone.iter().any(|user| word.split('@').next() == Some(user.name.as_str()));
+    let is_gone = |word: &str| word.split('@').next().is_some_and(|name| fate.is_gone(name.as_bytes()));
     if let Some(first) = allowed.first()
         && allowed.iter().all(|setting| setting.value.split_ascii_whitespace().all(is_gone))
     {

@@ -1,6 +1,6 @@
 //! Rules of sudo and doas that are for the accounts that go.
 
-use crate::facts::UserFacts;
+use super::fate::Fate;
 use crate::fs::Error;
 use crate::generalize::{Draft, System};
 use crate::guest::linux::sudoers_lines;
@@ -12,13 +12,10 @@ const WHY: &str = "whoever has that name on a new machine would be root there";
 /// # Errors
 ///
 /// When a file cannot be read.
-pub(super) fn edit(system: &System<'_>, draft: &mut Draft<'_>, gone: &[&UserFacts], left: &[&UserFacts]) -> Result<(), Error> {
+pub(super) fn edit(system: &System<'_>, draft: &mut Draft<'_>, fate: &Fate<'_>) -> Result<(), Error> {
     let is_gone = |name: &[u8]| {
         let number = name.strip_prefix(b"#").and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|text| text.parse::<u32>().ok());
-        gone.iter().any(|user| match number {
-            Some(uid) => user.uid == uid && !left.iter().any(|other| other.uid == uid),
-            None => user.name.as_bytes() == name,
-        })
+        number.map_or_else(|| fate.is_gone(name), |uid| fate.number_is_gone(uid))
     };
     let mut paths = vec!["/etc/sudoers".to_owned()];
     // Those that sudo does not read, because of a dot in their names, are a rename away from being read.

@@ -4,6 +4,7 @@ use crate::facts::{Fact, State};
 use crate::rules::linux::{self, Guest, people};
 use crate::rules::word;
 use crate::rules::{Check, Finding, Judgement, Profile, Remedy, Rule, Severity, Skip, Subject, Target, shared, source};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(in crate::rules) static RULE: Rule = Rule {
     code: "LGN004",
@@ -218,12 +219,12 @@ fn keys_admitted(keys: usize) -> String {
     if keys == 1 { "1 SSH key is admitted".to_owned() } else { format!("{keys} SSH keys are admitted") }
 }
 
-/// What `waagent -deprovision+user` would do about it.
-fn trap(guest: &Guest<'_>, name: &str) -> String {
+/// What `waagent -deprovision+user` would do about it; `removed` is who that is, asked once for all accounts.
+fn trap(guest: &Guest<'_>, removed: Option<&str>, name: &str) -> String {
     if people::waagent_program(guest).is_none() {
         return String::new();
     }
-    match people::removed_by_waagent(guest) {
+    match removed {
         Some(removed) if removed == name => " (waagent -deprovision+user does this too, for this account only)".to_owned(),
         Some(removed) => format!("; waagent -deprovision+user removes {removed} only, whom /var/lib/waagent/ovf-env.xml names"),
         None => "; waagent -deprovision+user removes nobody here, because no /var/lib/waagent/ovf-env.xml names an account".to_owned(),
@@ -238,6 +239,7 @@ fn people_of<'a>(guest: &Guest<'a>, target: &Target) -> Result<impl Iterator<Ite
 
 fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
+    let removed = people::removed_by_waagent(&guest);
     let mut out = Vec::new();
     for user in people_of(&guest, target)?.filter(|user| by_password(user)) {
         let keys = user
@@ -255,7 +257,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
             actual: format!("password {}{keys}", word(user)),
             required: "no account of a person".to_owned(),
             place: shared::file("/etc/passwd", None),
-            remedy: Remedy::hand(format!("{}{}", people::remove(guest.distribution(), &user.name), trap(&guest, &user.name))),
+            remedy: Remedy::hand(format!("{}{}", people::remove(guest.distribution(), &user.name), trap(&guest, removed, &user.name))),
         });
     }
     if out.is_empty() {
@@ -269,6 +271,7 @@ fn check(subject: &Subject<'_>, target: &Target) -> Judgement {
 
 fn others(subject: &Subject<'_>, target: &Target) -> Judgement {
     let guest = asked(subject, target)?;
+    let removed = people::removed_by_waagent(&guest);
     let mut out = Vec::new();
     for user in people_of(&guest, target)?.filter(|user| !by_password(user) && people::opens(user) == Fact::Known(true)) {
         let keys = user.authorized_keys.value().copied().unwrap_or_default();
@@ -278,7 +281,7 @@ fn others(subject: &Subject<'_>, target: &Target) -> Judgement {
             actual: what,
             required: "no account of a person".to_owned(),
             place: shared::file("/etc/passwd", None),
-            remedy: Remedy::hand(format!("{}{}", people::remove(guest.distribution(), &user.name), trap(&guest, &user.name))),
+            remedy: Remedy::hand(format!("{}{}", people::remove(guest.distribution(), &user.name), trap(&guest, removed, &user.name))),
         });
     }
     if out.is_empty() {
@@ -294,7 +297,8 @@ fn backups(subject: &Subject<'_>, target: &Target) -> Judgement {
     let files = guest.linux.accounts.backups.known()?.map(Vec::as_slice).unwrap_or_default();
     let holding: Vec<_> = files.iter().filter(|file| !file.accounts_with_hash.is_empty()).collect();
     let found = holding.into_iter().map(|file| {
-        let deleted: Vec<String> = file.accounts_with_hash.iter().filter(|name| file.deleted_accounts.contains(name)).cloned().collect();
+        let gone: BTreeSet<&String> = file.deleted_accounts.iter().collect();
+        let deleted: Vec<String> = file.accounts_with_hash.iter().filter(|name| gone.contains(name)).cloned().collect();
         let gone = if deleted.is_empty() { String::new() } else { format!("; no longer there: {}", shared::first_three(&deleted, ", ")) };
         let held = shared::first_three(&file.accounts_with_hash, ", ");
         let command = "rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid-";
@@ -356,7 +360,11 @@ fn belongings(subject: &Subject<'_>, target: &Target) -> Judgement {
     let Some(paths) = guest.linux.accounts.belongings.known()? else { return Ok(vec![]) };
     let users = guest.linux.accounts.users.known()?.map(Vec::as_slice).unwrap_or_default();
     // Of a person's account, or of one that is there no more; those of the system's accounts came with packages.
-    let owner = |path: &&String| users.iter().find(|user| user.name == shared::file_name(path)).is_none_or(|user| user.person);
+    let mut people: BTreeMap<&str, bool> = BTreeMap::new();
+    for user in users {
+        people.entry(&user.name).or_insert(user.person);
+    }
+    let owner = |path: &&String| people.get(shared::file_name(path)).is_none_or(|person| *person);
     let left: Vec<String> = paths.iter().filter(owner).filter(|path| !target.keeps(shared::file_name(path))).cloned().collect();
     if left.is_empty() {
         return Ok(vec![]);
