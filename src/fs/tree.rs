@@ -210,11 +210,15 @@ impl Tree {
         let mut listed = Vec::with_capacity(entries.len());
         for entry in entries {
             let name = String::from_utf8_lossy(&entry.name).into_owned();
-            let step = self.step(&found.names, found.mount, found.id, &entry.name).and_then(|step| match step {
-                Some((mount, id)) => self.node(mount, id),
-                None => self.node(found.mount, entry.node),
-            });
-            let node = step.map_err(|error| error.at(&format!("{}/{name}", path.trim_end_matches('/'))))?;
+            // The entry says which node it is; to look each name up would be to go through the directory once for each.
+            let node = match self.mounted(&found.names, found.mount, &entry.name) {
+                Some(other) => self.node(other, other.root),
+                None => {
+                    self.remember((found.mount.index, found.id, entry.name), Some(entry.node));
+                    self.node(found.mount, entry.node)
+                }
+            };
+            let node = node.map_err(|error| error.at(&format!("{}/{name}", path.trim_end_matches('/'))))?;
             listed.push(Listed { name, node });
         }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
@@ -259,6 +263,29 @@ impl Tree {
         directory: NodeId,
         name: &[u8],
     ) -> Result<Option<(&'a Mount, NodeId)>, Error> {
+        if let Some(other) = self.mounted(above, mount, name) {
+            return Ok(Some((other, other.root)));
+        }
+        let key = (mount.index, directory, name.to_vec());
+        let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        if let Some(known) = known {
+            return Ok(known.map(|id| (mount, id)));
+        }
+        let found = mount.fs.lookup(directory, name)?;
+        self.remember(key, found);
+        Ok(found.map(|id| (mount, id)))
+    }
+
+    /// Keeps what a lookup found, while there is room.
+    fn remember(&self, key: (usize, NodeId, Vec<u8>), found: Option<NodeId>) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() < MAX_REMEMBERED {
+            remembered.entry(key).or_insert(found);
+        }
+    }
+
+    /// What is mounted at a name in a directory; of several the last.
+    fn mounted(&self, above: &[Vec<u8>], mount: &Mount, name: &[u8]) -> Option<&Mount> {
         let folds = mount.fs.folds_case();
         let same = |a: &[u8], b: &[u8]| a == b || (folds && fold(a) == fold(b));
         let stands_here = |other: &&Mount| {
@@ -272,20 +299,7 @@ impl Tree {
                 }
             }
         };
-        if let Some(other) = self.mounts.iter().rev().find(stands_here) {
-            return Ok(Some((other, other.root)));
-        }
-        let key = (mount.index, directory, name.to_vec());
-        let known = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
-        if let Some(known) = known {
-            return Ok(known.map(|id| (mount, id)));
-        }
-        let found = mount.fs.lookup(directory, name)?;
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() < MAX_REMEMBERED {
-            remembered.insert(key, found);
-        }
-        Ok(found.map(|id| (mount, id)))
+        self.mounts.iter().rev().find(stands_here)
     }
 
     /// A node, remembered.
@@ -446,5 +460,61 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
         }
+    }
+
+    /// Counts how often a name is looked up.
+    #[derive(Debug)]
+    struct Asked(MemoryFileSystem, std::sync::atomic::AtomicUsize);
+
+    impl FileSystem for Asked {
+        fn kind(&self) -> &'static str {
+            self.0.kind()
+        }
+
+        fn root(&self) -> NodeId {
+            self.0.root()
+        }
+
+        fn node(&self, id: NodeId) -> Result<Node, Error> {
+            self.0.node(id)
+        }
+
+        fn entries(&self, directory: NodeId, each: &mut dyn FnMut(crate::fs::Entry) -> ControlFlow<()>) -> Result<(), Error> {
+            self.0.entries(directory, each)
+        }
+
+        fn lookup(&self, directory: NodeId, name: &[u8]) -> Result<Option<NodeId>, Error> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.lookup(directory, name)
+        }
+
+        fn open(&self, file: NodeId) -> Result<Bytes, Error> {
+            self.0.open(file)
+        }
+
+        fn target(&self, link: NodeId) -> Result<Vec<u8>, Error> {
+            self.0.target(link)
+        }
+
+        fn usage(&self) -> Result<crate::fs::Usage, Error> {
+            self.0.usage()
+        }
+
+        fn clean(&self) -> Result<bool, Error> {
+            self.0.clean()
+        }
+    }
+
+    #[test]
+    fn what_was_listed_is_not_looked_up() {
+        let mut memory = MemoryFileSystem::new(false);
+        for number in 0..100 {
+            memory.add(&format!("/d/{number}"), Item::File(vec![]), 0o644, 0);
+        }
+        let fs = Arc::new(Asked(memory, 0.into()));
+        let tree = Tree::new("memory", fs.clone(), NodeId(0));
+        let listed = tree.list("/d").unwrap().unwrap();
+        assert!(listed.iter().all(|one| tree.exists(&format!("/d/{}", one.name)).unwrap()));
+        assert_eq!((listed.len(), fs.1.load(std::sync::atomic::Ordering::Relaxed)), (100, 1), "the directory alone");
     }
 }
