@@ -7,11 +7,11 @@ use super::verify::{Expected, Fault, verify};
 use super::{Create, Planned, Unlink, Write};
 use crate::bytes::{Bytes, GIB, Guard, Overlay, Scratch, Watch, int_u64};
 use crate::fs::edit::{self, Editor, NewFile};
-use crate::fs::{self, FileSystem, Mount, Tree};
+use crate::fs::{self, FileSystem, Mount, NodeId, NodeKind, Tree};
 use crate::inspect::Region;
 use crate::volume::Content;
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// Bytes of a file system that are changed at most, counted in pages of 4 KiB; memory holds them up to three times. A Debian changes some
@@ -157,7 +157,7 @@ impl Share<'_> {
             Some(Err(error)) => return Err(not_changed(region, error.to_string())),
             Some(Ok(editor)) => editor,
         };
-        self.edit(editor).map_err(|error| CannotApply::Change { place: region.place.to_string(), kind: kind.to_owned(), error })?;
+        self.edit(editor, before).map_err(|error| CannotApply::Change { place: region.place.to_string(), kind: kind.to_owned(), error })?;
         let runs = scratch.changes().map_err(|error| not_changed(region, error.to_string()))?;
         drop(scratch);
         let differs = |what: String| CannotApply::Differs { place: region.place.to_string(), kind: kind.to_owned(), what };
@@ -181,9 +181,30 @@ impl Share<'_> {
         Ok((bytes, runs))
     }
 
+    /// Names in the order in which they are removed: those of files first, of each directory in its own order, and then directories, the
+    /// inner before the outer. Writers look for a name from a directory's start, which is then empty up to there.
+    fn in_order(&self, before: &dyn FileSystem) -> Result<Vec<&Unlink>, fs::Error> {
+        let (directories, files): (Vec<&Unlink>, Vec<&Unlink>) = self.unlinks.iter().partition(|one| one.kind == NodeKind::Directory);
+        let mut by_directory: BTreeMap<NodeId, BTreeMap<&[u8], &Unlink>> = BTreeMap::new();
+        for one in files {
+            by_directory.entry(one.directory).or_default().insert(&one.name, one);
+        }
+        let mut ordered = Vec::with_capacity(self.unlinks.len());
+        for (directory, mut names) in by_directory {
+            before.entries(directory, &mut |entry| {
+                ordered.extend(names.remove(entry.name.as_slice()));
+                if names.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            // What is not there is for the writer to say.
+            ordered.extend(names.into_values());
+        }
+        ordered.extend(directories);
+        Ok(ordered)
+    }
+
     /// Removals first: a file system that is full has room then.
-    fn edit(&self, mut editor: Box<dyn Editor>) -> Result<(), fs::Error> {
-        for unlink in &self.unlinks {
+    fn edit(&self, mut editor: Box<dyn Editor>, before: &dyn FileSystem) -> Result<(), fs::Error> {
+        for unlink in self.in_order(before)? {
             editor.remove(unlink.directory, &unlink.name).map_err(|error| error.at(&path(&unlink.path)))?;
         }
         for write in &self.writes {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::bytes::{Memory, Zeros};
 use crate::fs::NodeId;
+use crate::fs::testing::MemoryFileSystem;
 use crate::fs::testing::memory;
 use crate::generalize::Draft;
 use crate::inspect::{Place, Stretch};
@@ -148,4 +149,25 @@ fn another_superblock_is_another_file_system() {
     assert!(fs::identify(&*swap).unwrap().is_some());
     assert!(identity(&region, &swap).is_err());
     assert!(identity(&region, &region.bytes).is_ok());
+}
+
+#[test]
+fn names_go_in_the_order_of_their_directory() {
+    let mut fs = MemoryFileSystem::new(false);
+    for path in ["/d/c/x", "/d/a", "/d/b", "/e"] {
+        fs.add(path, crate::fs::testing::Item::File(vec![]), 0o644, 0);
+    }
+    let id = |path: &[&str]| path.iter().fold(NodeId(0), |at, name| fs.lookup(at, name.as_bytes()).unwrap().unwrap());
+    let unlink = |directory: &[&str], name: &str| {
+        let node = fs.lookup(id(directory), name.as_bytes()).unwrap().unwrap();
+        let kind = fs.node(node).unwrap().kind;
+        Unlink { mount: 0, directory: id(directory), name: name.into(), node, kind, path: vec![] }
+    };
+    let planned =
+        [unlink(&["d"], "b"), unlink(&[], "e"), unlink(&["d", "c"], "x"), unlink(&["d"], "c"), unlink(&["d"], "a"), unlink(&[], "d")];
+    let share = Share { unlinks: planned.iter().collect(), writes: vec![], creates: vec![] };
+    let order: Vec<&[u8]> = share.in_order(&fs).unwrap().into_iter().map(|one| one.name.as_slice()).collect();
+    let place = |name: &[u8]| order.iter().position(|one| *one == name).unwrap();
+    assert_eq!(order.len(), planned.len());
+    assert!(place(b"a") < place(b"b") && place(b"x") < place(b"c") && place(b"c") < place(b"d") && place(b"b") < place(b"d"), "{order:?}");
 }
