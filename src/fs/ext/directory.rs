@@ -28,12 +28,11 @@ pub(super) fn walk(disk: &Arc<Disk>, inode: &Inode, each: &mut dyn FnMut(&[u8], 
 /// Where a name stands: which block of the directory, and where that is; nothing in a directory that lies in its inode.
 pub(super) type Place = Option<(u64, u64)>;
 
+/// What is given every name with its place and its inode.
+type Each<'e> = &'e mut dyn FnMut(Place, &[u8], u32) -> ControlFlow<()>;
+
 /// As [`walk`], with the place of each name.
-pub(super) fn walk_blocks(
-    disk: &Arc<Disk>,
-    inode: &Inode,
-    each: &mut dyn FnMut(Place, &[u8], u32) -> ControlFlow<()>,
-) -> Result<(), Error> {
+pub(super) fn walk_blocks(disk: &Arc<Disk>, inode: &Inode, each: Each<'_>) -> Result<(), Error> {
     if inode.encrypted() {
         return Err(inode.unsupported("names encrypted by fscrypt"));
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::bytes::host::Access;
 use crate::bytes::{Bytes, HostFile};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -19,7 +20,7 @@ fn crowded(home: &std::path::Path, count: usize, options: &[&str]) -> Option<Byt
     let mut command = Command::new("mke2fs");
     command.args(["-q", "-F", "-t", "ext4", "-N", "8192", "-d"]).arg(&tree).args(options).arg(&image).env("PATH", path);
     if !command.status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: work on large directories, since mke2fs is not installed");
+        writeln!(std::io::stderr(), "SKIPPED: work on large directories, since mke2fs is not installed").unwrap();
         return None;
     }
     Some(Arc::new(HostFile::open(&image, Access::Positional).unwrap()))
