@@ -26,7 +26,7 @@ cpio cpio                   lz4 lz4                     lzop lzop               
 lsinitramfs initramfs-tools-core                        hivexsh libhivex-bin        wimlib-imagex wimtools
 rpm rpm                     db_load db-util             sbsign sbsigntool           osslsigncode osslsigncode
 dpkg-query dpkg             ntfs-3g ntfs-3g            faketime faketime
-unshare util-linux          losetup mount
+unshare util-linux          losetup mount               umount mount
 '
 
 missing() {

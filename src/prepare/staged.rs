@@ -5,7 +5,7 @@
 //!
 //! On Linux the file is an unnamed one (`O_TMPFILE`), which the kernel removes however the process ends. Where the file system has none,
 //! it is a hidden neighbour of the output, `.vhdkit-` and six characters, which a kill leaves behind but a failure or an interrupt that is
-//! handled does not.
+//! handled does not, unless the host will not remove it ([`take_left`](super::take_left)).
 //!
 //! The file is for its owner only (mode 0600) until it is published, and never for everybody to write. Publishing is atomic: it refuses to
 //! replace an existing file, even one that appeared a moment before, unless replacing was asked for.

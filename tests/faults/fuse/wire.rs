@@ -90,13 +90,13 @@ impl<'a> Words<'a> {
     pub fn u32(&mut self) -> u32 {
         let (word, rest) = self.0.split_first_chunk().expect("a request as the protocol has it");
         self.0 = rest;
-        u32::from_le_bytes(*word)
+        u32::from_ne_bytes(*word)
     }
 
     pub fn u64(&mut self) -> u64 {
         let (word, rest) = self.0.split_first_chunk().expect("a request as the protocol has it");
         self.0 = rest;
-        u64::from_le_bytes(*word)
+        u64::from_ne_bytes(*word)
     }
 
     pub fn skip(&mut self, bytes: usize) -> &mut Self {
@@ -119,17 +119,17 @@ pub struct Answer(pub Vec<u8>);
 
 impl Answer {
     pub fn u16(mut self, word: u16) -> Self {
-        self.0.extend(word.to_le_bytes());
+        self.0.extend(word.to_ne_bytes());
         self
     }
 
     pub fn u32(mut self, word: u32) -> Self {
-        self.0.extend(word.to_le_bytes());
+        self.0.extend(word.to_ne_bytes());
         self
     }
 
     pub fn u64(mut self, word: u64) -> Self {
-        self.0.extend(word.to_le_bytes());
+        self.0.extend(word.to_ne_bytes());
         self
     }
 
