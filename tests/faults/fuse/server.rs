@@ -240,7 +240,7 @@ impl Server {
             };
             let whole = Answer::default().u32(16 + answer.len() as u32).u32(error as u32).u64(unique);
             // Nobody waits for it any more, if it fails.
-            device.write(&[whole.0, answer].concat()).ok();
+            device.write_all(&[whole.0, answer].concat()).ok();
         }
     }
 
