@@ -78,7 +78,8 @@ fn every_border_of_blocks_groups_and_levels() {
             // The same size, all hole.
             std::fs::remove_file(&path).unwrap();
             File::create_new(&path).unwrap().set_len(len).unwrap();
-            agree(&format!("a hole of {len} bytes"), &path, true);
+            // A hole has the SHA-256 of as many zeros, which small ones show.
+            agree(&format!("a hole of {len} bytes"), &path, len < MIB);
         }
     }
 }

@@ -441,7 +441,7 @@ fn rounds() -> u64 {
 fn an_xfs_log_is_replayed_as_the_kernel_replays_it() {
     let dir = tempfile::tempdir().unwrap();
     let all = rounds() > 150;
-    let some = ["default", "all trees", "small blocks", "large directory blocks", "striped log"];
+    let some = ["default", "small blocks", "striped log"];
     for (round, (name, options)) in XFS.iter().filter(|(name, _)| all || some.contains(name)).enumerate() {
         let mkfs: Vec<&str> = ["mkfs.xfs", "-q"].into_iter().chain(options.split_whitespace()).collect();
         let Some(image) = made(dir.path(), "image", &mkfs, megabytes(1500)) else {
@@ -543,7 +543,10 @@ fn btrfs_of_every_form_is_what_the_kernel_reads() {
         same(name, &ours(&*fs, subvolumes[0].root), &theirs(mounted.0.path()));
         drop(mounted);
         let Some(mounted) = mount(&image, "ro") else { continue };
-        same(&format!("{name}, default subvolume"), &ours(&*fs, fs.root()), &theirs(mounted.0.path()));
+        // The same nodes as above, reached from another root.
+        if rounds() > 150 || *name == "default" {
+            same(&format!("{name}, default subvolume"), &ours(&*fs, fs.root()), &theirs(mounted.0.path()));
+        }
         let counted = rustix::fs::statfs(mounted.0.path()).unwrap();
         // The kernel counts content that is kept twice once.
         let copies = if mkfs.contains("-d dup") { 2 } else { 1 };
@@ -561,7 +564,7 @@ fn a_btrfs_log_tree_is_replayed_as_the_kernel_replays_it() {
             eprintln!("SKIPPED: {name}");
             continue;
         };
-        for round in 0..if rounds() > 150 { 12 } else { 4 } {
+        for round in 0..if rounds() > 150 { 12 } else { 2 } {
             let Some(mounted) = mount(&image, &format!("rw,commit=300,{options}")) else { continue };
             let top = mounted.0.path();
             churn(top, round, 200);
