@@ -6,6 +6,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+/// What a file of the host holds that no disk may lead to.
+pub const CANARY: &str = "C4NARY-of-the-host";
+
+/// Whether something tells what is in that file.
+pub fn tells(said: &[u8]) -> bool {
+    said.windows(CANARY.len()).any(|part| part == CANARY.as_bytes())
+}
+
 /// Bytes that somebody may read, and how they came about.
 pub struct Said {
     pub by: String,

@@ -1,24 +1,11 @@
 //! FAT has no links, but names that its programs would never write: `..` where none belongs, paths, loops. None of them leads out.
 
-use crate::every::{reading, run_raw};
+use crate::every::{CANARY, reading, run_raw, tells};
 use crate::reports::{EVIL, all_hold};
-use crate::support::{Disk, ESP, LINUX_DATA, MIB};
+use crate::support::{Disk, ESP, LINUX_DATA, MIB, directory_entry as entry};
 use std::fs;
 
-/// What the host's file holds.
-const CANARY: &str = "C4NARY-of-the-host";
-
 const SECTORS: u64 = 32_768;
-
-/// An entry of 32 bytes.
-fn entry(name: &[u8; 11], attributes: u8, cluster: u16, size: u32) -> Vec<u8> {
-    let mut entry = name.to_vec();
-    entry.push(attributes);
-    entry.resize(26, 0);
-    entry.extend(cluster.to_le_bytes());
-    entry.extend(size.to_le_bytes());
-    entry
-}
 
 /// An entry with a long name before it ("FAT32 File System Specification" 1.03, "Long Directory Entries").
 fn long(name: &[u16], short: &[u8; 11], attributes: u8, cluster: u16, size: u32) -> Vec<u8> {
@@ -132,7 +119,7 @@ fn odd_names_of_fat_stay_in_the_guest() {
         whole.write_raw(&disk);
         let all = reading(&disk, work.path(), &[]);
         for said in &all {
-            assert!(!String::from_utf8_lossy(&said.bytes).contains(CANARY), "{} tells what is on the host", said.by);
+            assert!(!tells(&said.bytes), "{} tells what is on the host", said.by);
         }
         all_hold(&all, work.path());
         if kind != ESP {

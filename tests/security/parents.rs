@@ -1,6 +1,6 @@
 //! Parents of differencing disks: whatever a disk calls its parent, nothing outside of the directories allowed is opened, nor waited for.
 
-use crate::every::run_raw;
+use crate::every::{run_raw, tells};
 use crate::sample::{PARENT_ID, SIZE, Sparse, content, fixed, put, save, seal_footer};
 use crate::support::is_root;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the file holds that nobody may read.
-const CANARY: &[u8] = b"C4NARY-of-the-host";
+const CANARY: &[u8] = crate::every::CANARY.as_bytes();
 
 /// A child in a directory of its own, and beside that directory a parent that would fit.
 struct Home {
@@ -52,7 +52,7 @@ impl Home {
             let (status, out, err) = run_raw(args, &dir);
             assert!(matches!(status, Some(0..=2)), "{what}: {args:?}: {status:?}");
             for bytes in [&out, &err] {
-                assert!(!bytes.windows(CANARY.len()).any(|part| part == CANARY), "{what}: {args:?} told what is outside");
+                assert!(!tells(bytes), "{what}: {args:?} told what is outside");
                 said += &String::from_utf8_lossy(bytes);
             }
         }

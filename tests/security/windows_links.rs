@@ -1,14 +1,11 @@
 //! Links of a Windows guest: symlinks, junctions and those of Linux on Windows, wherever they point at, show what is the guest's.
 
-use crate::every::{Said, reading, run_raw};
+use crate::every::{CANARY, Said, reading, run_raw, tells};
 use crate::reports::all_hold;
 use crate::windows::{Change, write, write_changed};
 use std::fs;
 use std::process::{Command, Stdio};
 use vhdkit::facts::State;
-
-/// What the host's file holds.
-const CANARY: &str = "C4NARY-of-the-host";
 
 /// Files that are read of a Windows, or asked for.
 const FILES: &[&str] = &[
@@ -69,10 +66,6 @@ fn way_out(number: usize, victim: &str) -> Vec<u8> {
         11 => windows_link(&format!("\\??\\Volume{{01234567-89ab-cdef-0123-456789abcdef}}{back}"), false, false),
         _ => windows_link(&format!("\\\\.\\C:\\Windows\\..\\..\\..{back}"), false, false),
     }
-}
-
-fn tells(said: &[u8]) -> bool {
-    said.windows(CANARY.len()).any(|part| part == CANARY.as_bytes())
 }
 
 #[test]

@@ -418,7 +418,7 @@ pub fn is_root() -> bool {
 }
 
 /// An entry of a FAT directory: name, attributes, first cluster, size.
-fn directory_entry(name: &[u8; 11], attributes: u8, cluster: u16, size: u32) -> Vec<u8> {
+pub fn directory_entry(name: &[u8; 11], attributes: u8, cluster: u16, size: u32) -> Vec<u8> {
     let mut entry = name.to_vec();
     entry.push(attributes);
     entry.resize(26, 0);
