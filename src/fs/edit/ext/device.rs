@@ -6,6 +6,7 @@ use crate::fs::Error;
 use fs_ext4::block_io::BlockDevice;
 use fs_ext4::error::{Error as Theirs, Result};
 use fs_ext4::runtime::Runtime;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +43,21 @@ impl Device {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives `each` the parts of `len` bytes at an offset that follow each other in the scratch bytes: where a part is, and which of the bytes
+    /// it is.
+    fn each_part(&self, offset: u64, len: usize, mut each: impl FnMut(u64, Range<usize>) -> Result<()>) -> Result<()> {
+        #[cfg(test)]
+        self.moved.fetch_add(int_u64(len), Ordering::Relaxed);
+        let mut done = 0_usize;
+        while done < len {
+            let (at, count) = self.view().find(offset.saturating_add(int_u64(done)), len.saturating_sub(done));
+            let end = done.saturating_add(count);
+            each(at, done..end)?;
+            done = end;
+        }
+        Ok(())
+    }
+
     fn keep(&self, error: Error) -> Theirs {
         let told = Theirs::Io(std::io::Error::other(error.to_string()));
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -51,17 +67,10 @@ impl Device {
 
 impl BlockDevice for Device {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        #[cfg(test)]
-        self.moved.fetch_add(int_u64(buf.len()), Ordering::Relaxed);
-        let (mut offset, mut rest) = (offset, buf);
-        while !rest.is_empty() {
-            let (at, len) = self.view().find(offset, rest.len());
-            let (part, after) = rest.split_at_mut(len);
-            ReadAt::read_at(&*self.scratch, at, part).map_err(|error| self.keep(Error::Read(error)))?;
-            offset = offset.saturating_add(int_u64(len));
-            rest = after;
-        }
-        Ok(())
+        self.each_part(offset, buf.len(), |at, range| {
+            let part = buf.get_mut(range).unwrap_or_default();
+            ReadAt::read_at(&*self.scratch, at, part).map_err(|error| self.keep(Error::Read(error)))
+        })
     }
 
     fn size_bytes(&self) -> u64 {
@@ -69,22 +78,14 @@ impl BlockDevice for Device {
     }
 
     fn write_at(&self, offset: u64, buf: &[u8]) -> Result<()> {
-        #[cfg(test)]
-        self.moved.fetch_add(int_u64(buf.len()), Ordering::Relaxed);
-        let (mut offset, mut rest) = (offset, buf);
-        while !rest.is_empty() {
-            let (at, len) = self.view().find(offset, rest.len());
-            let (part, after) = rest.split_at(len);
-            self.scratch.write_at(at, part).map_err(|error| {
+        self.each_part(offset, buf.len(), |at, range| {
+            self.scratch.write_at(at, buf.get(range).unwrap_or_default()).map_err(|error| {
                 self.keep(match error {
                     ScratchError::Read(error) => Error::Read(error),
                     error @ ScratchError::TooMuch(_) => Error::Full(error.to_string()),
                 })
-            })?;
-            offset = offset.saturating_add(int_u64(len));
-            rest = after;
-        }
-        Ok(())
+            })
+        })
     }
 
     fn is_writable(&self) -> bool {
