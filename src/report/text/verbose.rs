@@ -2,7 +2,7 @@
 
 use super::inspect::{checksum, creator, entry};
 use super::paint::{Ink, Page, Span, plain, size};
-use crate::facts::{BootFacts, DiskFacts, Fact, FooterFacts, PartitionFacts};
+use crate::facts::{BitmapFacts, BootFacts, DiskFacts, Fact, FooterFacts, PartitionFacts};
 
 /// A key with its value, below a heading.
 fn field(page: &mut Page<'_>, key: &str, body: &[Span]) {
@@ -36,10 +36,17 @@ pub(super) fn container(page: &mut Page<'_>, facts: &DiskFacts) {
         }
     }
     if let Some(bitmaps) = facts.bitmaps.value() {
-        let text = format!("{} of {} read, {} sectors marked as never written", bitmaps.read, bitmaps.blocks, bitmaps.clear_sectors);
-        field(page, "bitmaps", &[plain(text)]);
+        field(page, "bitmaps", &[plain(told(bitmaps))]);
     }
     page.blank();
+}
+
+/// What the bitmaps say; of bitmaps that were not read nothing.
+fn told(bitmaps: &BitmapFacts) -> String {
+    if bitmaps.read == 0 && bitmaps.blocks > 0 {
+        return format!("none of {} read; --deep reads all", bitmaps.blocks);
+    }
+    format!("{} of {} read, {} sectors marked as never written", bitmaps.read, bitmaps.blocks, bitmaps.clear_sectors)
 }
 
 fn trimmed(code: &str) -> &str {
@@ -113,5 +120,20 @@ pub(super) fn boot(page: &mut Page<'_>, boot: &BootFacts) {
     }
     if let Some(architecture) = boot.architecture.value() {
         entry(page, "cpu", &[plain(architecture)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bitmaps_that_were_not_read_mark_nothing() {
+        let with = |blocks, read, clear_sectors| {
+            told(&BitmapFacts { blocks, read, clear_sectors, conflicts: Fact::unknown("not compared"), first_conflict: None })
+        };
+        assert_eq!(with(2010, 0, 0), "none of 2010 read; --deep reads all");
+        assert_eq!(with(18, 18, 5), "18 of 18 read, 5 sectors marked as never written");
+        assert_eq!(with(0, 0, 0), "0 of 0 read, 0 sectors marked as never written");
     }
 }
