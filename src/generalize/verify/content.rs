@@ -1,6 +1,6 @@
 //! Content, byte by byte.
 
-use super::{Fault, differs, shown};
+use super::{Fault, differs};
 use crate::bytes::{ReadAt, ReadError, int_u64, int_usize, read_vec};
 
 /// Bytes that are compared at once.
@@ -42,6 +42,5 @@ pub(super) fn holds(path: &[u8], file: &dyn ReadAt, content: &[u8]) -> Result<()
 }
 
 fn unread(path: &[u8], error: &ReadError) -> Fault {
-    let what = format!("{}: its content cannot be read: {error}", shown(path));
-    if error.is_host() { Fault::Host(what) } else { Fault::Unread(what) }
+    super::unread(path, "its content", &error.clone().into())
 }
