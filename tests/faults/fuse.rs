@@ -13,7 +13,7 @@ use crate::full::full;
 use crate::fuzzing::Dice;
 use crate::reads::judge;
 use crate::support::{Disk, MIB, pattern, vhdkit};
-use crate::writes::{MOST, Standing, Tree, data_disk, earlier, remove_out, some, tree};
+use crate::writes::{DATA, MOST, Standing, TEMPLATE, THREE_DISKS, Tree, data_disk, earlier, remove_out, some, three_disks, tree};
 use crate::{linux, linux_healthy};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -307,8 +307,6 @@ impl Scenario {
     }
 }
 
-const DATA: [&str; 7] = ["prepare", "{}/data.vhd", "--role=data", "--sha256", "--no-config", "-o", "{}/out"];
-
 #[test]
 fn a_data_disk_is_written_whole_or_not_at_all_onto_a_file_system_that_fails() {
     let mut wrong = Vec::new();
@@ -329,25 +327,8 @@ fn a_data_disk_is_written_whole_or_not_at_all_onto_a_file_system_that_fails() {
 
 #[test]
 fn an_image_of_several_disks_is_written_whole_or_not_at_all_onto_a_file_system_that_fails() {
-    let disks = |home: &Path| {
-        data_disk(home);
-        Disk::os(24 * MIB).write_raw(&home.join("os.raw"));
-        Disk::data(24 * MIB).put(6 * MIB, pattern(4, 50_000)).write_raw(&home.join("log.raw"));
-    };
-    let args = [
-        "prepare",
-        "{}/os.raw",
-        "--as=generalized",
-        "--data=0={}/data.vhd",
-        "--data=1={}/log.raw",
-        "--name=web",
-        "--allow-undecided",
-        "--no-config",
-        "-o",
-        "{}/out",
-    ];
     let mut wrong = Vec::new();
-    if let Some(scenario) = Scenario::new("three disks", &[], disks, &args, remove_out) {
+    if let Some(scenario) = Scenario::new("three disks", &[], three_disks, &THREE_DISKS, remove_out) {
         scenario.hold(&mut wrong);
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
@@ -358,9 +339,8 @@ fn a_template_is_written_whole_or_not_at_all_onto_a_file_system_that_fails() {
     if !linux::able() {
         return;
     }
-    let args = ["generalize", "{}/web.vhd", "--remove-user=azureuser", "--allow-undecided", "--no-config", "--sha256", "-o", "{}/out"];
     let mut wrong = Vec::new();
-    if let Some(scenario) = Scenario::new("template", &[], |home| linux_guest(&home.join("web.vhd")), &args, remove_out) {
+    if let Some(scenario) = Scenario::new("template", &[], |home| linux_guest(&home.join("web.vhd")), &TEMPLATE, remove_out) {
         scenario.hold(&mut wrong);
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));

@@ -192,7 +192,32 @@ pub fn earlier(home: &Path) {
     vhdkit(["prepare", &words(old), "--role=data", "--sha256", "--name=data", "-q", "-o", &words(home.join("out"))]).ended(0);
 }
 
-const DATA: [&str; 7] = ["prepare", "{}/data.vhd", "--role=data", "--sha256", "--no-config", "-o", "{}/out"];
+pub fn three_disks(home: &Path) {
+    data_disk(home);
+    Disk::os(24 * MIB).write_raw(&home.join("os.raw"));
+    Disk::data(24 * MIB).put(6 * MIB, pattern(4, 50_000)).write_raw(&home.join("log.raw"));
+}
+
+/// Writes what [`data_disk`] makes.
+pub const DATA: [&str; 7] = ["prepare", "{}/data.vhd", "--role=data", "--sha256", "--no-config", "-o", "{}/out"];
+
+/// Writes what [`three_disks`] makes.
+pub const THREE_DISKS: [&str; 10] = [
+    "prepare",
+    "{}/os.raw",
+    "--as=generalized",
+    "--data=0={}/data.vhd",
+    "--data=1={}/log.raw",
+    "--name=web",
+    "--allow-undecided",
+    "--no-config",
+    "-o",
+    "{}/out",
+];
+
+/// Makes a template of a Linux, `web.vhd`.
+pub const TEMPLATE: [&str; 8] =
+    ["generalize", "{}/web.vhd", "--remove-user=azureuser", "--allow-undecided", "--no-config", "--sha256", "-o", "{}/out"];
 
 fn with<'a>(args: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [args, more].concat()
@@ -221,25 +246,8 @@ fn an_image_of_several_disks_is_written_whole_or_not_at_all() {
     if !strace::able() {
         return;
     }
-    let disks = |home: &Path| {
-        data_disk(home);
-        Disk::os(24 * MIB).write_raw(&home.join("os.raw"));
-        Disk::data(24 * MIB).put(6 * MIB, pattern(4, 50_000)).write_raw(&home.join("log.raw"));
-    };
-    let args = [
-        "prepare",
-        "{}/os.raw",
-        "--as=generalized",
-        "--data=0={}/data.vhd",
-        "--data=1={}/log.raw",
-        "--name=web",
-        "--allow-undecided",
-        "--no-config",
-        "-o",
-        "{}/out",
-    ];
     let mut wrong = Vec::new();
-    Scenario::new("three disks", disks, &args, remove_out).hold(&mut wrong);
+    Scenario::new("three disks", three_disks, &THREE_DISKS, remove_out).hold(&mut wrong);
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -252,9 +260,8 @@ fn a_template_is_written_whole_or_not_at_all() {
         let work = tempfile::tempdir().unwrap();
         fs::copy(linux_healthy::specialized().write(work.path()), home.join("web.vhd")).unwrap();
     };
-    let args = ["generalize", "{}/web.vhd", "--remove-user=azureuser", "--allow-undecided", "--no-config", "--sha256", "-o", "{}/out"];
     let mut wrong = Vec::new();
-    Scenario::new("template", guest, &args, remove_out).hold(&mut wrong);
+    Scenario::new("template", guest, &TEMPLATE, remove_out).hold(&mut wrong);
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
