@@ -7,16 +7,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Directories that were made for an output, outermost first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Made(Vec<PathBuf>);
 
 impl Made {
     /// Makes `dir` and those above it that do not exist.
     pub(super) fn directories(dir: &Path) -> io::Result<Self> {
+        Self::all(dir).map_err(|error| io::Error::new(error.kind(), format!("cannot make the directory '{}': {error}", dir.display())))
+    }
+
+    fn all(dir: &Path) -> io::Result<Self> {
         let mut made = Self(Vec::new());
         let mut missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
         while let Some(next) = missing.pop() {
-            let absent = next.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            let absent = left::is_gone(next);
             let Err(error) = make(next) else {
                 made.0.push(next.to_owned());
                 continue;
@@ -39,6 +43,11 @@ impl Made {
             }
         }
         Ok(made)
+    }
+
+    /// Takes over what was made later.
+    pub(super) fn add(&mut self, later: &mut Self) {
+        self.0.append(&mut later.0);
     }
 
     /// Removes them again, unless someone put something in.

@@ -54,7 +54,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Whether nothing has this name; what cannot be looked at may have it.
-fn is_gone(path: &Path) -> bool {
+pub(super) fn is_gone(path: &Path) -> bool {
     path.symlink_metadata().is_err_and(|error| is_missing(&error))
 }
 
@@ -62,6 +62,14 @@ fn is_gone(path: &Path) -> bool {
 pub(super) fn is_name_of(path: &Path, file: &File) -> bool {
     match (path.symlink_metadata(), file.metadata()) {
         (Ok(there), Ok(own)) => is_same(&there, &own),
+        _ => false,
+    }
+}
+
+/// Whether this name is known to be that of another file.
+pub(super) fn is_name_of_another(path: &Path, file: &File) -> bool {
+    match (path.symlink_metadata(), file.metadata()) {
+        (Ok(there), Ok(own)) => cfg!(unix) && !is_same(&there, &own),
         _ => false,
     }
 }

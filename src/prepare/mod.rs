@@ -8,6 +8,7 @@ mod generalized;
 mod host;
 mod image;
 mod left;
+mod lock;
 mod manifest;
 mod output;
 mod plan;

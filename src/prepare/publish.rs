@@ -3,10 +3,12 @@
 //! Files of an earlier image that are replaced wait under hidden names, `.vhdkit-earlier-` and a number before their own, until all new ones
 //! have theirs; should one not get its name, the others lose theirs again and the earlier files get theirs back. The last file, the
 //! manifest, is named when the entries of all others are on the device. A kill in the midst leaves a directory without a manifest, and so
-//! without a finished image: some of the new files, whole, and those of the earlier image under their hidden names.
+//! without a finished image: some of the new files, whole, and those of the earlier image under their hidden names. Others who publish in
+//! the same directory wait meanwhile.
 
 use super::host::Made;
 use super::left;
+use super::lock::Lock;
 use super::staged::{Published, Verified};
 use crate::bytes::host::is_missing;
 use std::io;
@@ -43,7 +45,7 @@ fn left_over(left: &[(PathBuf, PathBuf)], stuck: &[PathBuf]) -> String {
 ///
 /// The first failure. Nothing has a name then that had not before, and the earlier files have theirs again.
 pub fn publish_all(dir: &Path, files: Vec<(String, Verified)>, earlier: &[String]) -> Result<Vec<PathBuf>, CannotPublish> {
-    let mut set = Set { dir, aside: Vec::new(), named: Vec::new(), made: Vec::new() };
+    let mut set = Set { dir, lock: None, aside: Vec::new(), named: Vec::new(), made: Made::default() };
     match set.name_all(files, earlier) {
         Ok(()) => Ok(set.forget_earlier()),
         Err(cause) => {
@@ -56,16 +58,23 @@ pub fn publish_all(dir: &Path, files: Vec<(String, Verified)>, earlier: &[String
 /// What was done so far.
 struct Set<'a> {
     dir: &'a Path,
+    /// Kept until all is done, or undone.
+    lock: Option<Lock>,
     /// Earlier files: where they wait, and where they belong.
     aside: Vec<(PathBuf, PathBuf)>,
     /// New files that have their names.
-    named: Vec<PathBuf>,
+    named: Vec<Published>,
     /// Directories that were made.
-    made: Vec<Made>,
+    made: Made,
 }
 
 impl Set<'_> {
     fn name_all(&mut self, files: Vec<(String, Verified)>, earlier: &[String]) -> io::Result<()> {
+        files.iter().try_for_each(|(_, file)| file.refuse_links(self.dir))?;
+        while self.lock.is_none() {
+            self.made.add(&mut Made::directories(self.dir)?);
+            self.lock = Lock::of(self.dir)?;
+        }
         for name in earlier {
             self.put_aside(name)?;
         }
@@ -74,9 +83,9 @@ impl Set<'_> {
             if place == last {
                 self.flush()?;
             }
-            let Published { path, made } = file.give_name(self.dir, &name)?;
-            self.named.push(path);
-            self.made.push(made);
+            let mut published = file.give_name(self.dir, &name)?;
+            self.made.add(&mut published.made);
+            self.named.push(published);
         }
         self.flush()
     }
@@ -102,10 +111,7 @@ impl Set<'_> {
 
     fn flush(&self) -> io::Result<()> {
         let fail = |error: io::Error| io::Error::new(error.kind(), format!("cannot flush '{}': {error}", self.dir.display()));
-        if self.made.is_empty() {
-            return Ok(());
-        }
-        self.made.iter().try_for_each(|made| made.flush(self.dir)).map_err(fail)
+        if self.named.is_empty() { Ok(()) } else { self.made.flush(self.dir).map_err(fail) }
     }
 
     /// Removes what waited; what could not be removed.
@@ -113,14 +119,13 @@ impl Set<'_> {
         self.aside.into_iter().map(|(hidden, _)| hidden).filter(|hidden| left::remove(hidden).is_err()).collect()
     }
 
-    /// Takes all names back; earlier files that could not be put back, and new ones that could not be removed.
+    /// Takes all names back; earlier files that could not be put back, and new ones that could not be removed. A name that somebody else has
+    /// taken over, without a lock, is left to him.
     fn undo(self) -> (Vec<(PathBuf, PathBuf)>, Vec<PathBuf>) {
-        let stuck = self.named.into_iter().rev().filter(|path| left::remove(path).is_err()).collect();
+        let stuck = self.named.into_iter().rev().filter(|published| published.remove().is_err()).map(|published| published.path).collect();
         let back = |(hidden, path): &(PathBuf, PathBuf)| path.symlink_metadata().is_ok() || left::rename(hidden, path).is_err();
         let left = self.aside.into_iter().rev().filter(back).collect();
-        for made in self.made.into_iter().rev() {
-            made.undo();
-        }
+        self.made.undo();
         (left, stuck)
     }
 }
@@ -204,6 +209,48 @@ mod tests {
                 assert_eq!(listing(home.path()), all.map(|(name, text)| (name.to_owned(), text.to_owned())));
             }
         }
+    }
+
+    #[test]
+    fn of_many_at_once_one_stands_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("out");
+        let all = ["manifest", "one", "two", "three"];
+        for round in 0..12 {
+            let start = std::sync::Barrier::new(4);
+            let racer = |number: usize| {
+                let text = format!("racer {number}");
+                let order = ["one", "two", "three", "manifest"];
+                let mut files: Vec<_> = order.map(|name| (name.to_owned(), stage_text(&dir, &text).unwrap())).into();
+                // One of them fails, and takes back what it did, its directory too.
+                if number == 0 {
+                    files.push(("n".repeat(300), stage_text(&dir, &text).unwrap()));
+                }
+                start.wait();
+                assert_eq!(publish_all(&dir, files, &names(&all)).is_err(), number == 0, "round {round}");
+            };
+            std::thread::scope(|scope| (0..4).for_each(|number| drop(scope.spawn(move || racer(number)))));
+            let left = listing(&dir);
+            assert!(left.iter().map(|(name, _)| name.as_str()).eq(["manifest", "one", "three", "two"]), "round {round}: {left:?}");
+            assert!(left.iter().all(|(_, text)| *text == left[0].1), "round {round}: {left:?}");
+            if round % 2 == 0 {
+                fs::remove_dir_all(&dir).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_another_s_by_now_is_left_to_him() {
+        let home = tempfile::tempdir().unwrap();
+        let named =
+            ["one", "two", "three"].map(|name| stage_text(home.path(), "new").unwrap().give_name(home.path(), name).unwrap()).into();
+        // Somebody without the lock.
+        fs::rename(home.path().join("one"), home.path().join("aside")).unwrap();
+        fs::write(home.path().join("one"), "another's").unwrap();
+        fs::remove_file(home.path().join("three")).unwrap();
+        let set = Set { dir: home.path(), lock: None, aside: Vec::new(), named, made: Made::default() };
+        assert_eq!(set.undo(), (Vec::new(), Vec::new()));
+        assert_eq!(listing(home.path()), [("aside".to_owned(), "new".to_owned()), ("one".to_owned(), "another's".to_owned())]);
     }
 
     #[test]

@@ -44,6 +44,14 @@ enum Body {
     Neighbour(Neighbour),
 }
 
+impl Body {
+    fn file(&self) -> &File {
+        match self {
+            Self::Unnamed(file) | Self::Neighbour(Neighbour { file, .. }) => file,
+        }
+    }
+}
+
 /// A file under a hidden name, which is removed when this is dropped.
 #[derive(Debug)]
 struct Neighbour {
@@ -59,7 +67,7 @@ impl Neighbour {
         Ok(Self { file, path, settled: false })
     }
 
-    fn give_name(mut self, to: &Path, overwrite: bool) -> io::Result<()> {
+    fn give_name(&mut self, to: &Path, overwrite: bool) -> io::Result<()> {
         if overwrite {
             // A server may have done it and lost the answer: rename(2), "BUGS".
             let done = || self.path.symlink_metadata().is_err() && left::is_name_of(to, &self.file);
@@ -109,10 +117,7 @@ impl Staged {
     /// Whoever clones it and writes through the clone after [`Staged::seal`] deceives only himself.
     #[must_use]
     pub fn file(&self) -> &File {
-        match &self.body {
-            Body::Unnamed(file) => file,
-            Body::Neighbour(Neighbour { file, .. }) => file,
-        }
+        self.body.file()
     }
 
     /// Whether the file has no name at all, so that not even a kill can leave it behind.
@@ -188,30 +193,31 @@ impl Verified {
     /// more or less than one name, or when a directory that did not exist before has become a symbolic link, otherwise the host's error;
     /// all with the path.
     pub fn publish(self, dir: &Path, name: impl AsRef<OsStr>) -> io::Result<PathBuf> {
-        let Published { path, made } = self.give_name(dir, name.as_ref())?;
+        let Published { path, made, .. } = self.give_name(dir, name.as_ref())?;
         made.flush(dir).map_err(|error| at(&format!("'{}' is complete, but its directory could not be flushed", path.display()), error))?;
         Ok(path)
+    }
+
+    /// Refuses directories that have become symbolic links since the writing began.
+    pub(super) fn refuse_links(&self, dir: &Path) -> io::Result<()> {
+        refuse_links(dir, &self.0.home)
     }
 
     /// As [`Verified::publish`], but for the directory, which the caller flushes.
     pub(super) fn give_name(self, dir: &Path, name: impl AsRef<OsStr>) -> io::Result<Published> {
         let name = single(name.as_ref())?;
         let path = dir.join(name);
-        let Self(Staged { body, overwrite, home }) = self;
-        refuse_links(dir, &home)?;
-        host::open_up(match &body {
-            Body::Unnamed(file) => file,
-            Body::Neighbour(Neighbour { file, .. }) => file,
-        })
-        .map_err(|error| at(&format!("cannot set the mode of what is to become '{}'", path.display()), error))?;
+        self.refuse_links(dir)?;
+        let Self(Staged { mut body, overwrite, .. }) = self;
+        host::open_up(body.file()).map_err(|error| at(&format!("cannot set the mode of what is to become '{}'", path.display()), error))?;
 
-        let made = Made::directories(dir).map_err(|error| at(&format!("cannot make the directory '{}'", dir.display()), error))?;
-        let named = match body {
-            Body::Unnamed(file) => host::link(&file, dir, name, PREFIX, overwrite),
+        let made = Made::directories(dir)?;
+        let named = match &mut body {
+            Body::Unnamed(file) => host::link(file, dir, name, PREFIX, overwrite),
             Body::Neighbour(file) => file.give_name(&path, overwrite),
         };
         match named {
-            Ok(()) => Ok(Published { path, made }),
+            Ok(()) => Ok(Published { path, body, made }),
             Err(error) => {
                 made.undo();
                 Err(if error.kind() == io::ErrorKind::AlreadyExists {
@@ -228,7 +234,15 @@ impl Verified {
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) path: PathBuf,
+    body: Body,
     pub(super) made: Made,
+}
+
+impl Published {
+    /// Takes the name back. What has it without being this file is another's, and stays.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        if left::is_name_of_another(&self.path, self.body.file()) { Ok(()) } else { left::remove(&self.path) }
+    }
 }
 
 /// The directory, or the nearest above it that exists.
