@@ -43,8 +43,12 @@ use fuzzing::{Dice, Image, Kind, MIB, PATIENCE, damage, on_all_cores};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use vhdkit::bytes::Bytes;
+use vhdkit::fs::Error;
+use vhdkit::inspect::Region;
 
 /// Cases of each guest.
 const ROUNDS: u64 = 60;
@@ -127,6 +131,32 @@ fn the_promises_hold_for_damaged_guests() {
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "VHDKIT_FUZZ_CASE={} repeats the first of {}: {failures:?}", failures[0], failures.len());
+}
+
+#[test]
+fn what_no_system_lets_a_name_hold_is_damage() {
+    for kind in guests::kinds() {
+        for (name, directory) in [(b"shadow", "/etc"), (b"azureu", "/home")] {
+            for wrong in [0, b'/'] {
+                let mut image = kind.image.clone();
+                let mut changed = 0;
+                for sector in image.sectors.values_mut() {
+                    while let Some(at) = sector.windows(name.len()).position(|part| part == name) {
+                        sector[at + 2] = wrong;
+                        changed += 1;
+                    }
+                }
+                assert!(changed > 0, "{}: no '{}'", kind.name, String::from_utf8_lossy(name));
+                (kind.seal)(&mut image);
+                guests::walk(&kind, &image);
+                let inspected = fuzzing::promises::look_at(&(Arc::new(image) as Bytes), &kind.path, false);
+                let fs = inspected.inside.as_ref().unwrap().regions.iter().find_map(Region::opened).unwrap();
+                let directory = fs.lookup(fs.root(), &directory.as_bytes()[1..]).unwrap().unwrap();
+                let listed = fs.entries(directory, &mut |_| ControlFlow::Continue(()));
+                assert!(matches!(listed, Err(Error::Damaged(_))), "{}: {listed:?}", kind.name);
+            }
+        }
+    }
 }
 
 fn one(kind: &Kind, image: Image, dice: &mut Dice) -> &'static str {

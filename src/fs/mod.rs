@@ -33,6 +33,7 @@ use signature::{
     read_only, swap, unix, xfs as xfs_signature, zfs,
 };
 use std::sync::Arc;
+use system::is_name;
 
 /// The file systems, and what libblkid asks for among them, in libblkid's order.
 ///

@@ -240,10 +240,16 @@ pub struct Extent {
 /// A name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// As on the disk; UTF-8 where the file system stores UTF-16.
+    /// As on the disk; UTF-8 where the file system stores UTF-16. Neither empty nor with a slash or a zero.
     pub name: Vec<u8>,
     /// What it names.
     pub node: NodeId,
+}
+
+/// Whether bytes can be the name of a file. No system lets a program make one with a slash or a zero, and whoever splits paths and ends
+/// strings by them would read another name; the kernel refuses such a directory too (`xfs_dir2_namecheck` in `fs/xfs/libxfs/xfs_dir2.c`).
+pub(in crate::fs) fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && !name.iter().any(|byte| matches!(byte, 0 | b'/'))
 }
 
 /// Space of a file system, in bytes.

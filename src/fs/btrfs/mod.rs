@@ -14,7 +14,7 @@ pub(super) mod subvolume;
 pub(super) mod superblock;
 pub(super) mod tree;
 
-use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage};
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Subvolume, Usage, is_name};
 use crate::bytes::{Bytes, Cached, KIB, ReadAt, int_u64, int_usize};
 use content::Sums;
 use item::{Inode, Named, hash, named};
@@ -156,6 +156,9 @@ impl FileSystem for Btrfs {
             // Btrfs has neither; a damaged one may.
             if matches!(entry.name.as_slice(), b"." | b"..") {
                 return Ok(ControlFlow::Continue(()));
+            }
+            if !is_name(&entry.name) {
+                return Err(inode.damaged("has an entry whose name is none"));
             }
             let node = self.named(tree, place, inode.number, &entry)?;
             Ok(each(Entry { name: entry.name, node }))

@@ -10,7 +10,7 @@ use super::field::{byte, le16, le32, part};
 use super::inode::Inode;
 use super::{attribute, map};
 use crate::bytes::{GIB, ReadAt, int_u64, int_usize};
-use crate::fs::Error;
+use crate::fs::{Error, is_name};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ fn block(inode: &Inode, buf: &[u8], of: &str, each: &mut dyn FnMut(&[u8], u32) -
         };
         let (number, name) = (le32(entry, 0), part(entry, 8, name_len));
         if number != 0 && !matches!(name, b"." | b"..") {
-            if name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
+            if !is_name(name) {
                 return Err(inode.damaged(format!("{of}: the name at byte {} is none", at())));
             }
             if each(name, number).is_break() {

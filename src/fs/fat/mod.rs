@@ -8,7 +8,7 @@ mod name;
 mod table;
 
 use super::system::within;
-use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage, is_name};
 use crate::bytes::{Bytes, Cached, MIB, read_array};
 use name::Long;
 use std::ops::{ControlFlow, Range};
@@ -197,7 +197,7 @@ impl FileSystem for Fat {
                 if matches!(name.as_str(), "." | "..") {
                     continue;
                 }
-                if name.is_empty() || name.contains(['/', '\0']) {
+                if !is_name(name.as_bytes()) {
                     return Err(Error::Damaged(format!("the entry at byte {place} has no name")));
                 }
                 if each(Entry { name: name.into_bytes(), node: NodeId(place) }).is_break() {

@@ -60,7 +60,7 @@ impl Directory {
         Ok(Self { number, root, block, unit: if cluster <= block { cluster } else { 512 }, blocks })
     }
 
-    fn damaged(&self, what: impl std::fmt::Display) -> Error {
+    pub(super) fn damaged(&self, what: impl std::fmt::Display) -> Error {
         Error::Damaged(format!("record {}: in its index, {what}", self.number))
     }
 

@@ -26,7 +26,7 @@ mod xpress;
 pub use free::is_hibernated;
 
 use super::system::within;
-use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage};
+use super::{Entry, Error, Extent, FileSystem, Node, NodeId, NodeKind, Usage, is_name};
 use crate::bytes::{Bytes, Cached, ReadAt, int_u64, int_usize, is_zero, read_vec};
 use boot::Geometry;
 use compressed::Compressed;
@@ -206,14 +206,22 @@ impl FileSystem for Ntfs {
 
     fn entries(&self, directory: NodeId, each: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), Error> {
         let root = number_of(directory.0) == ROOT;
-        self.directory(directory)?.list(&mut |name| {
+        let mut impossible = None;
+        let directory = self.directory(directory)?;
+        directory.list(&mut |name| {
             let own = root && number_of(name.file) < FIRST_USER_RECORD && name.units.first() == Some(&u16::from(b'$'));
             let dots = name.units.iter().all(|unit| *unit == u16::from(b'.')) && name.units.len() <= 2;
             if name.short || own || dots {
                 return ControlFlow::Continue(());
             }
-            each(Entry { name: names::to_bytes(&name.units), node: NodeId(name.file) })
-        })
+            let bytes = names::to_bytes(&name.units);
+            if !is_name(&bytes) {
+                impossible = Some(name.file);
+                return ControlFlow::Break(());
+            }
+            each(Entry { name: bytes, node: NodeId(name.file) })
+        })?;
+        impossible.map_or(Ok(()), |file| Err(directory.damaged(format_args!("what it calls file {} is no name", number_of(file)))))
     }
 
     fn lookup(&self, directory: NodeId, name: &[u8]) -> Result<Option<NodeId>, Error> {

@@ -322,6 +322,18 @@ fn indexes_that_go_nowhere_end() {
     assert!(listed.contains("block 0 is damaged"), "{listed}");
 }
 
+#[test]
+fn a_name_that_no_file_can_have_damages_its_directory() {
+    for (name, kept) in [("a/b", false), ("a\0b", false), ("/", false), ("a\\b", true), ("..", true), ("a:b", true)] {
+        let mut disk = volume();
+        set(&mut disk, 25, record(3, 0, &[index_root(&[entry(name, 1, 1 << 48 | 24, None), entry("", 0, 0, None)])]));
+        let fs = opened(disk).unwrap();
+        let listed = words(names(&*fs, NodeId(25)));
+        assert_eq!(listed == "damaged: record 25: in its index, what it calls file 24 is no name", !kept, "{name:?}: {listed}");
+        assert_eq!(names(&*fs, fs.root()).unwrap().len(), 4, "and the rest is read");
+    }
+}
+
 /// A log that a client has open, with a checkpoint in its third page; `pages` and `transactions` are the lengths of what it lists.
 fn log(client: u16, flags: u16, checkpoint: u64, pages: u32, newest: u64) -> Vec<u8> {
     let mut log = vec![0xff; 16384];

@@ -3,7 +3,7 @@
 //! Short ones lie in the inode (`struct xfs_dir2_sf_hdr`). Longer ones have blocks of entries from the start of the file on, and from
 //! 32 GiB on an index of hashes, which is not needed here: `fs/xfs/libxfs/xfs_da_format.h`.
 
-use super::super::{Entry, Error, NodeId};
+use super::super::{Entry, Error, NodeId, is_name};
 use super::extents::{disjoint, extents, find};
 use super::fields::{array, be16, be32, be64, byte, part};
 use super::geometry::load;
@@ -24,7 +24,7 @@ const FREE: u16 = 0xffff;
 /// When the directory is damaged.
 pub(super) fn entries(volume: &Volume, inode: &Inode, each: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), Error> {
     if inode.data.format == Format::Local {
-        return short(volume, inode, each).ok_or_else(|| inode.damaged("entries pass the end of a short directory"))?;
+        return short(volume, inode, each).ok_or_else(|| inode.damaged("the entries of a short directory are damaged"))?;
     }
     let extents = extents(volume, inode, &inode.data)?;
     disjoint(inode, &extents)?;
@@ -93,7 +93,7 @@ fn list(
         let size = 8_usize.checked_add(1)?.checked_add(length)?.checked_add(usize::from(volume.geometry.file_types))?;
         let size = size.checked_add(2)?.next_multiple_of(8);
         let next = at.checked_add(size)?;
-        if length == 0 || next > end || usize::from(be16(block, next.checked_sub(2)?)) != at {
+        if !is_name(name) || next > end || usize::from(be16(block, next.checked_sub(2)?)) != at {
             return None;
         }
         if give(name, be64(block, at), each).is_break() {
@@ -114,7 +114,7 @@ fn short(volume: &Volume, inode: &Inode, each: &mut dyn FnMut(Entry) -> ControlF
     part(fork, 0, at)?;
     for _ in 0..byte(fork, 0) {
         let length = usize::from(byte(fork, at));
-        let name = part(fork, at.checked_add(3)?, length).filter(|name| !name.is_empty())?;
+        let name = part(fork, at.checked_add(3)?, length).filter(|name| is_name(name))?;
         let after = at.checked_add(3)?.checked_add(length)?.checked_add(usize::from(volume.geometry.file_types))?;
         let place = part(fork, after, number)?;
         let node = if wide { be64(place, 0) } else { u64::from(be32(place, 0)) };

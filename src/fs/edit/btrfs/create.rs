@@ -10,7 +10,7 @@ use crate::fs::btrfs::item::{Inode, hash, named};
 use crate::fs::btrfs::tree::Key;
 use crate::fs::edit::NewFile;
 use crate::fs::fields::{le64, part};
-use crate::fs::{Error, NodeKind};
+use crate::fs::{Error, NodeKind, is_name};
 
 /// Bytes of an inode, and fields of it.
 const INODE: usize = 160;
@@ -49,8 +49,7 @@ impl Forest {
         if above.node.kind != NodeKind::Directory {
             return Err(above.damaged("is not a directory"));
         }
-        let impossible = name.iter().any(|byte| matches!(byte, 0 | b'/')) || matches!(name, b"" | b"." | b"..");
-        if impossible || name.len() > MAX_NAME {
+        if !is_name(name) || matches!(name, b"." | b"..") || name.len() > MAX_NAME {
             return Err(Error::Unsupported(format!("inode {directory}: a name of {} bytes that no file can have", name.len())));
         }
         let by_hash = Key::new(directory, Key::ENTRY_BY_HASH, hash(name));
