@@ -217,17 +217,46 @@ fi
 
 find_disk
 
-log=$(mktemp)
+logs=$(mktemp -d)
+log=$logs/all
 # shellcheck disable=SC2317  # called by the trap
 finish() {
-    rm -f "$log"
+    rm -rf "$logs"
     [ -z "$making" ] || kill -- "-$making" 2>/dev/null || true
 }
 trap finish EXIT
+# Runs a test program, and prints what it said when it has ended. Tests say what they skip on standard error, which is hidden of tests that
+# pass unless it is asked for.
+# shellcheck disable=SC2317  # called by xargs
+run_program() {
+    local said status
+    said=$(mktemp -p "$logs")
+    "$1" --show-output >"$said" 2>&1
+    status=$?
+    { flock 9 && say "$1: status $status" && cat "$said"; } 9>"$logs/turn"
+    return "$status"
+}
+export -f say run_program
+export logs
+
+# run_all: builds all tests and runs their programs, two at a time: each waits for programs of others much of its time, and at its end for
+# its slowest test.
+run_all() {
+    local built=$logs/built status=0
+    cargo test --locked --no-run --color never 2>&1 | tee "$built"
+    [ "${PIPESTATUS[0]}" -eq 0 ] || return 1
+    say "$SECONDS s: running"
+    # Backwards, since some of the last take longest.
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    sed -nE 's/^ *Executable .*\((.*)\)$/\1/p' "$built" | tac | xargs -P 2 -I '{}' bash -c 'run_program "$1"' bash '{}' || status=1
+    cargo test --locked --doc || status=1
+    return "$status"
+}
+
 say "cargo test --locked"
-# Tests say what they skip on standard error, which cargo hides of tests that pass.
-cargo test --locked --no-fail-fast -- --show-output 2>&1 | tee "$log"
+run_all 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
+say "$SECONDS s: all tests have run"
 
 echo
 if grep -q '^SKIPPED' "$log"; then
