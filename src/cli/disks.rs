@@ -184,7 +184,7 @@ pub(super) fn check_parents<'a>(disks: impl Iterator<Item = &'a Opened> + Clone)
             for disk in disks.clone() {
                 let (one, other) = (shown(&disk.path), shown(&child.path));
                 anyhow::ensure!(
-                    identity(&disk.path)? != parent,
+                    source_identity(&disk.path)? != parent,
                     "'{one}' is the parent of '{other}'; it cannot be a disk of the same image"
                 );
             }

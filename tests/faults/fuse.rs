@@ -70,8 +70,14 @@ fn hold_reading(name: &str, mount: &Mount, args: &[&str], files: &[&str], direct
     let (mut runs, mut hits, mut refused, mut whole) = (0, 0, 0, 0);
     for (kind, count) in counts {
         let ways = ways_of_reading(kind, direct);
-        for n in some(&numbers(count), if kind == Kind::Read { 4 } else { 1 }, MOST_READING, &mut dice) {
-            for (how, lasting) in if full() { ways.clone() } else { vec![dice.pick(&ways)] } {
+        // Where there is a parent, both are looked at in several places, each with words of its own.
+        let few = match kind {
+            Kind::Read => 4,
+            Kind::Lookup | Kind::Getattr if files.len() > 1 => 12,
+            _ => 1,
+        };
+        for n in some(&numbers(count), few, MOST_READING, &mut dice) {
+            for (how, lasting) in if full() || few > 4 { ways.clone() } else { vec![dice.pick(&ways)] } {
                 mount.arm(Some(Fault { kind: Some(kind), n, lasting, how }));
                 let ran = vhdkit(args);
                 let hit = mount.disarm().1 > 0;
