@@ -289,7 +289,7 @@ fn populate(dir: &Path, attributes: bool) {
     for i in 0..600_u64 {
         sparse.write_all_at(&text(3000), i * 131_072 + 17 * i).unwrap();
     }
-    sparse.set_len(200 << 20).unwrap();
+    sparse.set_len(90 << 20).unwrap();
     let prepared = fs::File::create(dir.join("prepared")).unwrap();
     if rustix::fs::fallocate(&prepared, rustix::fs::FallocateFlags::empty(), 0, 1 << 20).is_ok() {
         prepared.write_all_at(&text(5000), 100_000).unwrap();

@@ -90,7 +90,7 @@ fn mutated_gpts_give_an_answer() {
     let good = GptDisk { sectors: 512, entries: entries.into_iter().map(Some).collect(), ..GptDisk::default() }.build();
     let interesting = [0, 1, 2, 33, 34, 127, 128, 255, 510, 511, 512, u64::from(u32::MAX), i64::MAX as u64, u64::MAX - 1, u64::MAX];
     let (mut read_at_all, mut rebuilt_at_all) = (0, 0);
-    for round in 0..20_000 {
+    for round in 0..8_000 {
         let mut disk = good.clone();
         for _ in 0..=dice.below(5) {
             let header = headers(&disk)[dice.below(2) as usize];
@@ -140,7 +140,7 @@ fn mutated_gpts_give_an_answer() {
         );
         assert!(rebuild(&rebuilt, &bytes(&after), new_size).unwrap().is_empty(), "round {round}: not a fixed point");
     }
-    assert!(read_at_all > 15_000 && rebuilt_at_all > 2_000, "the mutations must not all be refused: {read_at_all} {rebuilt_at_all}");
+    assert!(read_at_all > 6_000 && rebuilt_at_all > 1_000, "the mutations must not all be refused: {read_at_all} {rebuilt_at_all}");
 }
 
 #[test]
