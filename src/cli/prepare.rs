@@ -14,11 +14,14 @@ use crate::facts::{DiskFacts, Role};
 use crate::inspect::Inspected;
 use crate::prepare::copy::{Copied, CopyOptions};
 use crate::prepare::staged::Verified;
-use crate::prepare::{self, Accepted, Disk, Generalized, Image, MANIFEST, Manifest, Plan, SUMS, Share, Step, Tool, Waived, changed_facts};
+use crate::prepare::{
+    self, Accepted, CannotPublish, Disk, Generalized, Image, MANIFEST, Manifest, Plan, SUMS, Share, Step, Tool, Waived, changed_facts,
+};
 use crate::report::{Checked, Planned, Prepared, Stage, json, text};
 use crate::rules::{Found, Outcomes, Subject, Target, Verdict};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A run, and what it tells.
 struct Run<'a> {
@@ -149,11 +152,15 @@ pub(super) fn run(args: &PrepareArgs, common: &Common) -> anyhow::Result<Status>
     for candidate in &candidates {
         candidate.opened.unchanged().context("nothing was written")?;
     }
-    if cancel.load(std::sync::atomic::Ordering::SeqCst) {
+    if cancel.load(Ordering::SeqCst) {
         return Ok(interrupt::status());
     }
     let manifest = manifest(args, &name, &candidates, &changes, &written, &will_be);
-    publish(args, &directory, &candidates, written, &manifest)?;
+    let published = publish(args, &directory, &candidates, written, &manifest, &cancel);
+    if published.as_ref().is_err_and(|error| error.downcast_ref::<CannotPublish>().is_some_and(CannotPublish::is_stop)) {
+        return Ok(interrupt::status());
+    }
+    published?;
     let skipped = manifest.disks.iter().map(|disk| disk.upload_size_bytes.saturating_sub(disk.data_bytes)).sum();
     let stage = Stage::Written { manifest: &manifest, directory: directory.to_string_lossy().into_owned(), skipped };
     run.tell(&candidates, &changes, before, stage)?;
@@ -331,6 +338,7 @@ fn publish(
     candidates: &[Candidate],
     written: Vec<(Verified, Copied)>,
     manifest: &Manifest,
+    cancel: &AtomicBool,
 ) -> anyhow::Result<()> {
     let fail = || format!("cannot write into '{}'", shown(directory));
     let sums = manifest.sums();
@@ -351,7 +359,7 @@ fn publish(
             earlier.push(SUMS.to_owned());
         }
     }
-    for left in prepare::publish_all(directory, files, &earlier).with_context(fail)? {
+    for left in prepare::publish_all(directory, files, &earlier, cancel).with_context(fail)? {
         output::complain(&format!("the image is complete; '{}', a file of the earlier one, could not be removed", shown(&left)));
     }
     Ok(())

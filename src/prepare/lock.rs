@@ -8,6 +8,7 @@ use crate::bytes::host::is_missing;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long another process may take for its names; what takes time is done before.
@@ -28,12 +29,12 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// When somebody else keeps the lock for too long.
-    pub(super) fn of(dir: &Path) -> io::Result<Option<Self>> {
-        Self::within(dir, PATIENCE)
+    /// When somebody else keeps the lock for too long, or, as [`io::ErrorKind::Interrupted`], until `stop` is set.
+    pub(super) fn of(dir: &Path, stop: &AtomicBool) -> io::Result<Option<Self>> {
+        Self::within(dir, PATIENCE, stop)
     }
 
-    fn within(dir: &Path, patience: Duration) -> io::Result<Option<Self>> {
+    fn within(dir: &Path, patience: Duration, stop: &AtomicBool) -> io::Result<Option<Self>> {
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         let file = match File::open(dir) {
             Ok(file) => file,
@@ -44,6 +45,7 @@ impl Lock {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(is_at(dir, &file).then_some(Self { _dir: Some(file) })),
+                Err(TryLockError::WouldBlock) if stop.load(Ordering::SeqCst) => return Err(io::ErrorKind::Interrupted.into()),
                 Err(TryLockError::WouldBlock) if began.elapsed() < patience => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
                     let reason = format!("another process keeps '{}' locked; run this again when it has ended", dir.display());
@@ -76,32 +78,36 @@ fn is_at(dir: &Path, _file: &File) -> bool {
 mod tests {
     use super::*;
 
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+
     #[test]
     fn one_at_a_time() {
         let home = tempfile::tempdir().unwrap();
-        let first = Lock::of(home.path()).unwrap().unwrap();
-        let error = Lock::within(home.path(), Duration::ZERO).unwrap_err();
+        let first = Lock::of(home.path(), &GO_ON).unwrap().unwrap();
+        let error = Lock::within(home.path(), Duration::ZERO, &GO_ON).unwrap_err();
         assert!(error.kind() == io::ErrorKind::WouldBlock && error.to_string().contains("another process"), "{error}");
+        let error = Lock::of(home.path(), &AtomicBool::new(true)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
         drop(first);
-        Lock::within(home.path(), Duration::ZERO).unwrap().unwrap();
+        Lock::within(home.path(), Duration::ZERO, &GO_ON).unwrap().unwrap();
     }
 
     #[test]
     fn a_directory_that_went_or_was_replaced_is_told() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("out");
-        assert!(Lock::of(&dir).unwrap().is_none());
+        assert!(Lock::of(&dir, &GO_ON).unwrap().is_none());
         fs::create_dir(&dir).unwrap();
-        let first = Lock::of(&dir).unwrap().unwrap();
+        let first = Lock::of(&dir, &GO_ON).unwrap().unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| Lock::of(&dir).unwrap().is_some());
+            let waiting = scope.spawn(|| Lock::of(&dir, &GO_ON).unwrap().is_some());
             std::thread::sleep(Duration::from_millis(50));
             fs::rename(&dir, home.path().join("old")).unwrap();
             fs::create_dir(&dir).unwrap();
             drop(first);
             // The one that waited may have begun only now, and then has the new one.
             let had = waiting.join().unwrap();
-            assert!(!had || Lock::of(&dir).unwrap().is_some());
+            assert!(!had || Lock::of(&dir, &GO_ON).unwrap().is_some());
         });
         let file = File::open(home.path().join("old")).unwrap();
         assert!(!is_at(&dir, &file) && is_at(&home.path().join("old"), &file));
@@ -113,6 +119,6 @@ mod tests {
     fn what_cannot_be_opened_is_not_locked() {
         let home = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("loop", home.path().join("loop")).unwrap();
-        assert!(Lock::of(&home.path().join("loop")).unwrap().is_some_and(|lock| lock._dir.is_none()));
+        assert!(Lock::of(&home.path().join("loop"), &GO_ON).unwrap().is_some_and(|lock| lock._dir.is_none()));
     }
 }

@@ -13,6 +13,7 @@ use super::staged::{Published, Verified};
 use crate::bytes::host::is_missing;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// Start of the hidden names of files that wait.
 const EARLIER: &str = ".vhdkit-earlier-";
@@ -29,6 +30,14 @@ pub struct CannotPublish {
     pub stuck: Vec<PathBuf>,
 }
 
+impl CannotPublish {
+    /// Whether it was stopped while it waited for others, with nothing done.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::Interrupted && self.left.is_empty() && self.stuck.is_empty()
+    }
+}
+
 fn left_over(left: &[(PathBuf, PathBuf)], stuck: &[PathBuf]) -> String {
     let stuck = stuck.iter().map(|path| format!("; the new '{}' could not be removed again", path.display()));
     left.iter()
@@ -39,13 +48,19 @@ fn left_over(left: &[(PathBuf, PathBuf)], stuck: &[PathBuf]) -> String {
 
 /// Names `files` in `dir`, in their order, the last one when all others are on the device. `earlier` are names of files of an earlier
 /// image, which go when all is done; those that do not exist are no matter. The files must have been staged not to replace anything.
-/// Returns hidden names of earlier files that could not be removed: they do no harm there, and take room.
+/// Returns hidden names of earlier files that could not be removed: they do no harm there, and take room. While others publish in the same
+/// directory it waits, but not once `stop` is set.
 ///
 /// # Errors
 ///
 /// The first failure. Nothing has a name then that had not before, and the earlier files have theirs again.
-pub fn publish_all(dir: &Path, files: Vec<(String, Verified)>, earlier: &[String]) -> Result<Vec<PathBuf>, CannotPublish> {
-    let mut set = Set { dir, lock: None, aside: Vec::new(), named: Vec::new(), made: Made::default() };
+pub fn publish_all(
+    dir: &Path,
+    files: Vec<(String, Verified)>,
+    earlier: &[String],
+    stop: &AtomicBool,
+) -> Result<Vec<PathBuf>, CannotPublish> {
+    let mut set = Set { dir, stop, lock: None, aside: Vec::new(), named: Vec::new(), made: Made::default() };
     match set.name_all(files, earlier) {
         Ok(()) => Ok(set.forget_earlier()),
         Err(cause) => {
@@ -58,6 +73,7 @@ pub fn publish_all(dir: &Path, files: Vec<(String, Verified)>, earlier: &[String
 /// What was done so far.
 struct Set<'a> {
     dir: &'a Path,
+    stop: &'a AtomicBool,
     /// Kept until all is done, or undone.
     lock: Option<Lock>,
     /// Earlier files: where they wait, and where they belong.
@@ -73,7 +89,7 @@ impl Set<'_> {
         files.iter().try_for_each(|(_, file)| file.refuse_links(self.dir))?;
         while self.lock.is_none() {
             self.made.add(&mut Made::directories(self.dir)?);
-            self.lock = Lock::of(self.dir)?;
+            self.lock = Lock::of(self.dir, self.stop)?;
         }
         for name in earlier {
             self.put_aside(name)?;
@@ -136,6 +152,8 @@ mod tests {
     use super::*;
     use std::fs;
 
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+
     fn listing(dir: &Path) -> Vec<(String, String)> {
         let mut all: Vec<(String, String)> = fs::read_dir(dir)
             .unwrap()
@@ -158,7 +176,7 @@ mod tests {
     fn all_get_their_names() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("a/b");
-        publish_all(&dir, files(&dir, &["one", "two", "manifest"]), &[]).unwrap();
+        publish_all(&dir, files(&dir, &["one", "two", "manifest"]), &[], &GO_ON).unwrap();
         let names: Vec<String> = listing(&dir).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["manifest", "one", "two"]);
     }
@@ -169,7 +187,7 @@ mod tests {
             let home = tempfile::tempdir().unwrap();
             let staged = files(home.path(), &["one", "two", "manifest"]);
             fs::write(home.path().join(taken), "another's").unwrap();
-            let error = publish_all(home.path(), staged, &[]).unwrap_err();
+            let error = publish_all(home.path(), staged, &[], &GO_ON).unwrap_err();
             assert_eq!(error.cause.kind(), io::ErrorKind::AlreadyExists, "{error}");
             assert!(error.left.is_empty() && error.to_string().contains(taken), "{error}");
             assert_eq!(listing(home.path()), [(taken.to_owned(), "another's".to_owned())]);
@@ -181,7 +199,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("a/b");
         let long = "n".repeat(300);
-        publish_all(&dir, files(&dir, &["one", &long]), &[]).unwrap_err();
+        publish_all(&dir, files(&dir, &["one", &long]), &[], &GO_ON).unwrap_err();
         assert_eq!(listing(home.path()), []);
     }
 
@@ -200,7 +218,7 @@ mod tests {
                 earlier.retain(|kept| kept != name);
             }
             let before = listing(home.path());
-            let ended = publish_all(home.path(), staged, &earlier);
+            let ended = publish_all(home.path(), staged, &earlier, &GO_ON);
             assert_eq!(ended.is_err(), taken.is_some());
             if taken.is_some() {
                 assert_eq!(listing(home.path()), before);
@@ -227,7 +245,7 @@ mod tests {
                     files.push(("n".repeat(300), stage_text(&dir, &text).unwrap()));
                 }
                 start.wait();
-                assert_eq!(publish_all(&dir, files, &names(&all)).is_err(), number == 0, "round {round}");
+                assert_eq!(publish_all(&dir, files, &names(&all), &GO_ON).is_err(), number == 0, "round {round}");
             };
             std::thread::scope(|scope| (0..4).for_each(|number| drop(scope.spawn(move || racer(number)))));
             let left = listing(&dir);
@@ -248,7 +266,7 @@ mod tests {
         fs::rename(home.path().join("one"), home.path().join("aside")).unwrap();
         fs::write(home.path().join("one"), "another's").unwrap();
         fs::remove_file(home.path().join("three")).unwrap();
-        let set = Set { dir: home.path(), lock: None, aside: Vec::new(), named, made: Made::default() };
+        let set = Set { dir: home.path(), stop: &GO_ON, lock: None, aside: Vec::new(), named, made: Made::default() };
         assert_eq!(set.undo(), (Vec::new(), Vec::new()));
         assert_eq!(listing(home.path()), [("aside".to_owned(), "new".to_owned()), ("one".to_owned(), "another's".to_owned())]);
     }
@@ -259,7 +277,7 @@ mod tests {
         fs::write(home.path().join("manifest"), "old").unwrap();
         fs::create_dir(home.path().join("one")).unwrap();
         let before = listing(home.path());
-        publish_all(home.path(), files(home.path(), &["one", "manifest"]), &names(&["manifest", "one"])).unwrap_err();
+        publish_all(home.path(), files(home.path(), &["one", "manifest"]), &names(&["manifest", "one"]), &GO_ON).unwrap_err();
         assert_eq!(listing(home.path()), before);
     }
 }

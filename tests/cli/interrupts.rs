@@ -270,3 +270,25 @@ fn a_source_that_shrinks_while_it_is_written_out_is_status_2() {
         assert!(!out.exists());
     }
 }
+
+#[test]
+fn a_run_waits_for_its_turn_in_a_directory_and_can_be_ended_while_it_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, out) = (dir.path().join("data.vhd"), dir.path().join("out"));
+    Disk::data(24 * MIB).put(6 * MIB, pattern(4, 100_000)).write_dynamic(&source);
+    fs::create_dir(&out).unwrap();
+    for ended in [Some(Signal::INT), None] {
+        let turn = File::open(&out).unwrap();
+        turn.lock().unwrap();
+        let mut child = prepare(&source, &out, &["-q"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(child.try_wait().unwrap().is_none() && listing(&out).is_empty());
+        match ended {
+            Some(which) => signal(&child, which),
+            None => turn.unlock().unwrap(),
+        }
+        assert_eq!(wait(&mut child).code(), Some(if ended.is_some() { 130 } else { 0 }));
+        assert_eq!(listing(&out).is_empty(), ended.is_some());
+    }
+    verified(&out);
+}
