@@ -21,6 +21,8 @@
 
 #[path = "support/full.rs"]
 mod full;
+#[path = "support/unmount.rs"]
+mod unmount;
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -78,7 +80,7 @@ struct Mounted(tempfile::TempDir);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        run("umount", &[self.0.path().to_str().unwrap()]);
+        unmount::unmount(self.0.path());
     }
 }
 

@@ -21,6 +21,8 @@
 
 #[path = "support/full.rs"]
 mod full;
+#[path = "support/unmount.rs"]
+mod unmount;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -444,8 +446,7 @@ fn mounted(image: &Path, dir: &Path, what: &str) {
     let hostname = fs::read(at.join("etc/hostname")).unwrap();
     fs::write(at.join("etc/by-the-kernel"), b"k".repeat(100_000)).unwrap();
     fs::write(at.join("half/by-the-kernel"), b"k").unwrap();
-    let (code, text) = run("umount", &[at.to_str().unwrap()]);
-    assert_eq!(code, 0, "{text}");
+    unmount::unmount(&at);
     assert_eq!(hostname, b"localhost.localdomain\n", "{what}");
     clean(image, &format!("{what}, after the kernel"));
 }
@@ -505,8 +506,7 @@ fn a_journal_is_emptied_first() {
         std::thread::sleep(Duration::from_secs(3));
         store(&image, &dirty, &[]);
         drop(open);
-        let (code, text) = run("umount", &[at.to_str().unwrap()]);
-        assert_eq!(code, 0, "{text}");
+        unmount::unmount(&at);
         let base = open_bytes(&dirty);
         let fs = vhdkit::fs::open(variant.kind, base.clone()).unwrap().unwrap();
         assert!(!fs.clean().unwrap(), "{name}");

@@ -21,6 +21,8 @@
 
 #[path = "support/full.rs"]
 mod full;
+#[path = "support/unmount.rs"]
+mod unmount;
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -555,14 +557,14 @@ fn mounted(name: &str, image: &Path) {
         eprintln!("SKIPPED: {name}: no mount");
         return;
     }
-    run("umount", &[at]).unwrap();
+    unmount::unmount(Path::new(at));
     run("mount", &["-o", "loop,nouuid", image.to_str().unwrap(), at]).unwrap();
     fs::write(dir.path().join("by the kernel"), pattern(1, 100_000)).unwrap();
     fs::create_dir(dir.path().join("directory")).unwrap();
     for number in 0..200 {
         fs::write(dir.path().join(format!("directory/{number}")), b"x").unwrap();
     }
-    run("umount", &[at]).unwrap();
+    unmount::unmount(Path::new(at));
     repaired(name, image);
 }
 
@@ -667,7 +669,7 @@ fn what_the_kernel_filled_is_changed() {
             continue;
         }
         let filled = run("bash", &["-c", FILL, "fill", at]);
-        run("umount", &[at]).unwrap();
+        unmount::unmount(Path::new(at));
         filled.expect("the kernel fills it");
         protected(&image);
         let after = changed(name, &image, hard);

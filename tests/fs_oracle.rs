@@ -19,6 +19,8 @@
 )]
 
 mod trees;
+#[path = "support/unmount.rs"]
+mod unmount;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -388,12 +390,12 @@ fn what_the_kernel_leaves_is_read_as_it_recovers_it() {
             file.sync_all().unwrap();
         }
         succeed("cp", &["--sparse=always", text(&image_path), text(&dirty)]);
-        succeed("umount", &[text(&mount)]);
+        unmount::unmount(&mount);
         let unmounted = trees::open(&image_path);
         assert!(unmounted.clean().unwrap(), "{what}");
         succeed("mount", &["-o", "loop,ro", text(&image_path), text(&mount)]);
         let truth = host(&mount);
-        succeed("umount", &[text(&mount)]);
+        unmount::unmount(&mount);
         same(&listing(&*unmounted), &truth, With::Everything, what);
         let bytes: Bytes = Arc::new(HostFile::open(&dirty, Access::Positional).unwrap());
         let kind = vhdkit::fs::identify(&*bytes).unwrap().unwrap().kind;
@@ -412,7 +414,7 @@ fn what_the_kernel_leaves_is_read_as_it_recovers_it() {
         fs::copy(&dirty, &recovered).unwrap();
         succeed("mount", &["-o", "loop", text(&recovered), text(&mount)]);
         let truth = host(&mount);
-        succeed("umount", &[text(&mount)]);
+        unmount::unmount(&mount);
         assert!(truth.len() > 100, "{what}");
         same(&listing(&*system), &truth, With::Everything, what);
         eprintln!("{what}: {} names after recovery", truth.len());

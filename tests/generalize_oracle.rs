@@ -23,6 +23,8 @@
 
 #[path = "support/mod.rs"]
 mod support;
+#[path = "support/unmount.rs"]
+mod unmount;
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -388,7 +390,7 @@ fn recovered_file_systems_change_as_planned() {
         late.sync_all().unwrap();
         let copied = run("cp", &["--sparse=always", words(&image), words(&old)]).0;
         drop((open, late));
-        must("umount", &[words(&at)]);
+        unmount::unmount(&at);
         assert!(synced && copied);
         Disk::blank(size + 4 * MIB).gpt(&[(LINUX_ROOT, 2048, size / 512)]).write_fixed(&source);
         let (from, to) = (format!("if={}", words(&old)), format!("of={}", words(&source)));
@@ -502,7 +504,7 @@ fn mounted(image: &Path, directory: &Path, name: &str) -> Option<BTreeMap<Vec<u8
         return None;
     }
     let (walked, said) = run("python3", &["-c", WALK, words(&at)]);
-    must("umount", &[words(&at)]);
+    unmount::unmount(&at);
     assert!(walked, "{said}");
     let unhex = |text: &str| (0..text.len() / 2).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).unwrap()).collect::<Vec<u8>>();
     let lines = said.lines().map(|line| {

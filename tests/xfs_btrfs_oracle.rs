@@ -18,6 +18,9 @@
     reason = "a test may panic"
 )]
 
+#[path = "support/unmount.rs"]
+mod unmount;
+
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,7 +84,7 @@ struct Mounted(tempfile::TempDir);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        run("umount", &[self.0.path().to_str().unwrap()]);
+        unmount::unmount(self.0.path());
     }
 }
 

@@ -310,7 +310,7 @@ struct Tiny(PathBuf);
 
 impl Drop for Tiny {
     fn drop(&mut self) {
-        Command::new("umount").arg(&self.0).status().ok();
+        crate::unmount::unmount(&self.0);
     }
 }
 

@@ -17,6 +17,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/unmount.rs"]
+mod unmount;
 
 // A small healthy Debian, where mke2fs and mtools are installed.
 #[path = "../planted/linux.rs"]

@@ -34,7 +34,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        Command::new("umount").arg(&self.at).status().ok();
+        crate::unmount::unmount(&self.at);
         assert!(self.dir.path().exists());
     }
 }
